@@ -1,0 +1,644 @@
+//! Payments and bank receipts: money that arrived, or failed to.
+//!
+//! Money that arrived is never refused once the campaign has opened. What the
+//! campaign takes of it is [`taken`]; the rest is refundable at once.
+
+use serde::{Deserialize, Serialize};
+use time::{Date, OffsetDateTime};
+
+use super::{
+    Decision, EffectKey, EffectRow, Money, Payer, Put, Receipt, Refusal, Rejection, World,
+    campaign::{Stage, words},
+    posting,
+};
+use crate::{
+    id::{MemberId, MoneyAccountId, PaymentId, PledgeId},
+    ledger::{Code, Event},
+    money::{Amount, Currency},
+};
+
+words! {
+    /// Where a payment is in its life.
+    PaymentState {
+        /// Taken by the provider or credited by the bank.
+        Succeeded = "succeeded",
+        /// Failed before any money moved.
+        Failed = "failed",
+        /// Failed after it had succeeded.
+        LateFailed = "late_failed",
+        /// Its entry was reversed as a mistake.
+        Reversed = "reversed",
+    }
+}
+
+/// What happens to a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PaymentEvent {
+    /// The money arrived.
+    Succeed,
+    /// The charge failed, before or after success.
+    Fail,
+    /// The entry that booked it is reversed.
+    ReverseCapture,
+    /// The entry that booked its late failure is reversed.
+    ReverseFailure,
+}
+
+impl PaymentState {
+    /// The state after an event; nothing when the event is not allowed here.
+    #[must_use]
+    pub const fn next(self, event: PaymentEvent) -> Option<Self> {
+        use PaymentEvent as E;
+        match (self, event) {
+            // A failed attempt may still succeed; a reversed one is recorded rightly.
+            (Self::Failed | Self::Reversed, E::Succeed) => Some(Self::Succeeded),
+            (Self::Succeeded, E::Fail) => Some(Self::LateFailed),
+            (Self::Succeeded, E::ReverseCapture) => Some(Self::Reversed),
+            (Self::LateFailed, E::ReverseFailure) => Some(Self::Succeeded),
+            (Self::Succeeded, E::Succeed | E::ReverseFailure)
+            | (Self::Failed, E::Fail | E::ReverseCapture | E::ReverseFailure)
+            | (Self::LateFailed, E::Succeed | E::Fail | E::ReverseCapture)
+            | (Self::Reversed, E::Fail | E::ReverseCapture | E::ReverseFailure) => None,
+        }
+    }
+}
+
+words! {
+    /// How a payment was made; decides how long it takes to clear.
+    Method {
+        /// Cards and wallets.
+        Card = "card",
+        /// Direct debits.
+        DirectDebit = "direct_debit",
+        /// Bank transfers.
+        BankTransfer = "bank_transfer",
+    }
+}
+
+words! {
+    /// Where money arrives.
+    Channel {
+        /// At a payment provider: account 1000.
+        Provider = "provider",
+        /// Straight on a bank account: account 1100.
+        Bank = "bank",
+    }
+}
+
+impl Channel {
+    /// The account that the money arrives on.
+    #[must_use]
+    pub const fn code(self) -> Code {
+        match self {
+            Self::Provider => Code::ProviderBalance,
+            Self::Bank => Code::EscrowBank,
+        }
+    }
+}
+
+/// An account at a provider or a bank; it belongs to one campaign for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoneyAccount {
+    /// Its id.
+    pub id: MoneyAccountId,
+    /// Provider or bank.
+    pub channel: Channel,
+    /// Which provider or bank.
+    pub institution: String,
+    /// The account's id there.
+    pub external_id: String,
+    /// Its currency.
+    pub currency: Currency,
+    /// False for a provider's test mode.
+    pub livemode: bool,
+}
+
+/// Money that arrived, or failed to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// Its id.
+    pub id: PaymentId,
+    /// The account.
+    pub account: MoneyAccountId,
+    /// The provider's or bank's id of the movement.
+    pub object_id: String,
+    /// Where it is in its life.
+    pub state: PaymentState,
+    /// How it was made.
+    pub method: Method,
+    /// The gross amount.
+    pub gross: Amount,
+    /// What of it stands in 2100.
+    pub held: Amount,
+    /// What of it stands in 2200.
+    pub refundable: Amount,
+    /// What of it stands in 2900.
+    pub unallocated: Amount,
+    /// What the provider charged so far.
+    pub fee: Amount,
+    /// Whether the provider has told a fee.
+    pub fee_known: bool,
+    /// The part of the fee that stands in 1500.
+    pub fee_deferred: Amount,
+    /// Whose it is.
+    pub member: Option<MemberId>,
+    /// On which pledge.
+    pub pledge: Option<PledgeId>,
+    /// When it happened, by the provider's or bank's clock.
+    #[serde(with = "time::serde::rfc3339")]
+    pub occurred_at: OffsetDateTime,
+    /// The day on which the money counts.
+    pub value_date: Date,
+    /// The day from which the provider pays it out.
+    pub available_on: Date,
+    /// The provider's word for why it failed.
+    pub failure_code: String,
+    /// The entry that booked it, 0 for none.
+    pub entry: i64,
+}
+
+impl Payment {
+    pub(super) fn refuse(&self, problem: &str) -> Rejection {
+        Refusal::PaymentState {
+            state: self.state,
+            problem: problem.to_owned(),
+        }
+        .into()
+    }
+
+    pub(super) fn emptied(&self, state: PaymentState) -> Self {
+        Self {
+            state,
+            held: Amount::ZERO,
+            refundable: Amount::ZERO,
+            unallocated: Amount::ZERO,
+            ..self.clone()
+        }
+    }
+}
+
+/// What the campaign takes of a payment G: min(G, outstanding of its pledge, room
+/// under the member's cap and the campaign's maximum), domain.md §4. Nothing
+/// unless it is open.
+pub(super) fn taken(
+    world: &World,
+    gross: Amount,
+    member: MemberId,
+    pledge: Option<PledgeId>,
+) -> Result<Amount, Rejection> {
+    let campaign = world.campaign()?;
+    if campaign.stage != Stage::Open {
+        return Ok(Amount::ZERO);
+    }
+    let mut most = gross.min(campaign.terms.maximum.saturating_sub(world.tally.held));
+    if let Some(cap) = campaign.member_cap() {
+        let held = world.member_balance(member, Code::ApplicationMoney);
+        most = most.min(cap.saturating_sub(held));
+    }
+    if let Some(pledge) = pledge {
+        most = most.min(world.pledge(pledge)?.outstanding());
+    }
+    Ok(most.max(Amount::ZERO))
+}
+
+pub(super) fn register(world: &World, account: &MoneyAccount) -> Result<Decision, Rejection> {
+    world.campaign()?.must_be(account.currency)?;
+    if world.is_taken(account) {
+        // Whose it is stays unsaid: it may be another campaign's.
+        return Err(Refusal::AlreadyExists {
+            what: format!(
+                "the account {} at {}",
+                account.external_id, account.institution
+            ),
+        }
+        .into());
+    }
+    Ok(Decision::of([Put::MoneyAccount(account.clone())]))
+}
+
+/// Who a payer is: a member, a pledge, both or nobody.
+fn payer(
+    world: &World,
+    payer: Payer,
+    or_nobody: bool,
+) -> Result<(Option<MemberId>, Option<PledgeId>), Rejection> {
+    let known = match payer {
+        Payer::Unknown => Ok((None, None)),
+        Payer::Member(member) => world.member(member).map(|member| (Some(member.id), None)),
+        Payer::Pledge(pledge) => {
+            let found = world.pledge(pledge);
+            found.map(|pledge| (Some(pledge.member), Some(pledge.id)))
+        }
+    };
+    match known {
+        Err(Refusal::NotFound { .. }) if or_nobody => Ok((None, None)),
+        known => Ok(known?),
+    }
+}
+
+/// Answers for a movement that was recorded before: its first answer when the
+/// amount is the same, a refusal when it is not.
+fn recorded_before(
+    world: &World,
+    key: &EffectKey,
+    given: Money,
+) -> Result<Option<Decision>, Rejection> {
+    match world.effects.get(key) {
+        None => Ok(None),
+        Some(effect) if effect.amount == given.amount => Ok(Some(Decision::same_as(effect.change))),
+        Some(effect) => {
+            let recorded = Money {
+                amount: effect.amount,
+                ..given
+            };
+            Err(Refusal::MovementDiffers {
+                recorded: recorded.to_string(),
+                given: given.to_string(),
+            }
+            .into())
+        }
+    }
+}
+
+fn claim(world: &World, key: EffectKey, amount: Amount, payment: PaymentId) -> Put {
+    Put::Effect(
+        key,
+        EffectRow {
+            amount,
+            payment,
+            change: world.next_change(),
+        },
+    )
+}
+
+/// The dates of an event: when it happened, and the day on which it counts.
+fn dates(
+    occurred_at: Option<OffsetDateTime>,
+    value_date: Option<Date>,
+    now: OffsetDateTime,
+) -> (OffsetDateTime, Date) {
+    let occurred_at = occurred_at.unwrap_or(now);
+    (occurred_at, value_date.unwrap_or(occurred_at.date()))
+}
+
+pub(super) fn record(
+    world: &World,
+    receipt: &Receipt,
+    now: OffsetDateTime,
+) -> Result<Decision, Rejection> {
+    let campaign = world.campaign()?;
+    campaign.must_have_opened()?;
+    let account = world.money_account(receipt.account, receipt.channel)?;
+    campaign.must_be(receipt.gross.currency)?;
+    let gross = receipt.gross.amount;
+    if !gross.is_positive() {
+        return Err(Refusal::field("gross", "more than nothing has arrived").into());
+    }
+    let before = world.payment_of_object(receipt.account, &receipt.object_id);
+    let key = EffectKey {
+        account: receipt.account,
+        object: receipt.object_id.clone(),
+        effect: "capture",
+        seq: receipt
+            .corrects
+            .map_or_else(String::new, |entry| entry.to_string()),
+    };
+    if let Some(answer) = recorded_before(world, &key, receipt.gross)? {
+        return Ok(answer);
+    }
+    if let Some(entry) = receipt.corrects
+        && !before.is_some_and(|p| p.state == PaymentState::Reversed && p.entry == entry)
+    {
+        return Err(
+            Refusal::field("corrects_entry", "not the reversed entry of this movement").into(),
+        );
+    }
+    let state = match before {
+        None => PaymentState::Succeeded,
+        Some(payment) => payment
+            .state
+            .next(PaymentEvent::Succeed)
+            .ok_or_else(|| payment.refuse("it cannot succeed again"))?,
+    };
+    let (member, pledge) = payer(world, receipt.payer, receipt.unknown_payer_is_unallocated)?;
+    let (occurred_at, value_date) = dates(receipt.occurred_at, receipt.value_date, now);
+    let held = member.map_or(Ok(Amount::ZERO), |member| {
+        taken(world, gross, member, pledge)
+    })?;
+    let refundable = member.map_or(Amount::ZERO, |_| gross.saturating_sub(held));
+    let unallocated = if member.is_none() {
+        gross
+    } else {
+        Amount::ZERO
+    };
+    let mut payment = Payment {
+        id: before.map_or(receipt.payment, |payment| payment.id),
+        account: account.id,
+        object_id: receipt.object_id.clone(),
+        state,
+        method: receipt.method,
+        gross,
+        held,
+        refundable,
+        unallocated,
+        fee: before.map_or(Amount::ZERO, |payment| payment.fee),
+        fee_known: before.is_some_and(|payment| payment.fee_known),
+        fee_deferred: before.map_or(Amount::ZERO, |payment| payment.fee_deferred),
+        member,
+        pledge,
+        occurred_at,
+        value_date,
+        available_on: receipt.available_on.unwrap_or(value_date),
+        failure_code: String::new(),
+        entry: world.next_entry(),
+    };
+    if payment.available_on < payment.value_date {
+        payment.available_on = payment.value_date;
+    }
+    let entry = posting::receipt(campaign, receipt.channel, &payment)?;
+    let claim = claim(world, key, gross, payment.id);
+    let paid = paid_on(world, &payment)?;
+    Ok(Decision::of([Put::Payment(payment), claim])
+        .also(paid)
+        .posting(entry))
+}
+
+/// The payment's pledge with what the payment brings.
+fn paid_on(world: &World, payment: &Payment) -> Result<Option<Put>, Rejection> {
+    let Some(pledge) = payment.pledge.filter(|_| payment.held.is_positive()) else {
+        return Ok(None);
+    };
+    let pledge = world.pledge(pledge)?;
+    let paid = pledge
+        .paid
+        .checked_add(payment.held)
+        .ok_or(Refusal::AmountTooLarge)?;
+    Ok(Some(Put::Pledge(pledge.with_paid(paid))))
+}
+
+pub(super) fn match_receipt(
+    world: &World,
+    id: PaymentId,
+    whose: Payer,
+    now: OffsetDateTime,
+) -> Result<Decision, Rejection> {
+    let campaign = world.campaign()?;
+    let payment = world.payment(id)?;
+    if !payment.unallocated.is_positive() {
+        return Err(payment.refuse("none of its money is unallocated"));
+    }
+    let (Some(member), pledge) = payer(world, whose, false)? else {
+        return Err(Refusal::field("payer", "a member or a pledge").into());
+    };
+    let held = taken(world, payment.unallocated, member, pledge)?;
+    let matched = Payment {
+        held,
+        refundable: payment.unallocated.saturating_sub(held),
+        unallocated: Amount::ZERO,
+        member: Some(member),
+        pledge,
+        ..payment.clone()
+    };
+    let entry = posting::receipt_allocated(campaign, &matched, now)?;
+    let paid = paid_on(world, &matched)?;
+    Ok(Decision::of([Put::Payment(matched)])
+        .also(paid)
+        .posting(entry))
+}
+
+pub(super) fn record_fee(
+    world: &World,
+    id: PaymentId,
+    object_id: &str,
+    fee: Money,
+    occurred_at: Option<OffsetDateTime>,
+    value_date: Option<Date>,
+    now: OffsetDateTime,
+) -> Result<Decision, Rejection> {
+    let campaign = world.campaign()?;
+    campaign.must_be(fee.currency)?;
+    let payment = world.payment(id)?;
+    world.money_account(payment.account, Channel::Provider)?;
+    let key = EffectKey {
+        account: payment.account,
+        object: object_id.to_owned(),
+        effect: "fee",
+        seq: String::new(),
+    };
+    if let Some(answer) = recorded_before(world, &key, fee)? {
+        return Ok(answer);
+    }
+    // Deferred while the offer runs and the payment stands; an expense otherwise.
+    let deferred = campaign.stage != Stage::Cancelled && payment.state == PaymentState::Succeeded;
+    let charged = Payment {
+        fee: payment
+            .fee
+            .checked_add(fee.amount)
+            .ok_or(Refusal::AmountTooLarge)?,
+        fee_known: true,
+        fee_deferred: if deferred {
+            payment
+                .fee_deferred
+                .checked_add(fee.amount)
+                .ok_or(Refusal::AmountTooLarge)?
+        } else {
+            payment.fee_deferred
+        },
+        ..payment.clone()
+    };
+    let (occurred_at, value_date) = dates(occurred_at, value_date, now);
+    let entry = posting::fee(
+        campaign,
+        &charged,
+        fee.amount,
+        deferred,
+        occurred_at,
+        value_date,
+    )?;
+    let claim = claim(world, key, fee.amount, payment.id);
+    Ok(Decision::of([Put::Payment(charged), claim]).posting(entry))
+}
+
+/// A failure to record, as its caller gave it.
+pub(super) struct Failure<'a> {
+    pub(super) new_id: PaymentId,
+    pub(super) account: MoneyAccountId,
+    pub(super) object_id: &'a str,
+    pub(super) code: &'a str,
+    pub(super) gross: Option<Money>,
+    pub(super) pledge: Option<PledgeId>,
+    pub(super) occurred_at: Option<OffsetDateTime>,
+    pub(super) value_date: Option<Date>,
+}
+
+impl Failure<'_> {
+    fn key(&self, effect: &'static str, seq: String) -> EffectKey {
+        EffectKey {
+            account: self.account,
+            object: self.object_id.to_owned(),
+            effect,
+            seq,
+        }
+    }
+}
+
+pub(super) fn record_failure(
+    world: &World,
+    failure: &Failure<'_>,
+    now: OffsetDateTime,
+) -> Result<Decision, Rejection> {
+    let campaign = world.campaign()?;
+    campaign.must_have_opened()?;
+    let account = world.money_account(failure.account, Channel::Provider)?;
+    if let Some(gross) = failure.gross {
+        campaign.must_be(gross.currency)?;
+    }
+    let early = failure.key("failure", String::new());
+    let told_before = world
+        .effects
+        .get(&early)
+        .map(|effect| Decision::same_as(effect.change));
+    match world.payment_of_object(account.id, failure.object_id) {
+        None => failed_at_once(world, failure, early, now),
+        Some(payment) => match payment.state {
+            PaymentState::Failed => {
+                told_before.ok_or_else(|| payment.refuse("it has failed already"))
+            }
+            PaymentState::Succeeded => {
+                // News of the attempt that failed before this one succeeded says nothing new.
+                let stale = failure
+                    .occurred_at
+                    .is_some_and(|at| at < payment.occurred_at);
+                match told_before {
+                    Some(answer) if stale => Ok(answer),
+                    _ => failed_late(world, failure, payment, now),
+                }
+            }
+            PaymentState::LateFailed => {
+                let late = failure.key("late_failure", payment.entry.to_string());
+                let effect = world.effects.get(&late);
+                effect
+                    .map(|effect| Decision::same_as(effect.change))
+                    .ok_or_else(|| payment.refuse("it has failed already"))
+            }
+            PaymentState::Reversed => Err(payment.refuse("its entry was reversed as a mistake")),
+        },
+    }
+}
+
+fn failed_at_once(
+    world: &World,
+    failure: &Failure<'_>,
+    key: EffectKey,
+    now: OffsetDateTime,
+) -> Result<Decision, Rejection> {
+    let gross = failure
+        .gross
+        .filter(|gross| gross.amount.is_positive())
+        .ok_or_else(|| Refusal::field("gross", "needed for a charge that never succeeded"))?;
+    let (member, pledge) = payer(
+        world,
+        failure.pledge.map_or(Payer::Unknown, Payer::Pledge),
+        false,
+    )?;
+    let (occurred_at, value_date) = dates(failure.occurred_at, failure.value_date, now);
+    let payment = Payment {
+        id: failure.new_id,
+        account: failure.account,
+        object_id: failure.object_id.to_owned(),
+        state: PaymentState::Failed,
+        method: Method::Card,
+        gross: gross.amount,
+        held: Amount::ZERO,
+        refundable: Amount::ZERO,
+        unallocated: Amount::ZERO,
+        fee: Amount::ZERO,
+        fee_known: false,
+        fee_deferred: Amount::ZERO,
+        member,
+        pledge,
+        occurred_at,
+        value_date,
+        available_on: value_date,
+        failure_code: failure.code.to_owned(),
+        entry: 0,
+    };
+    let claim = claim(world, key, gross.amount, payment.id);
+    let errored = pledge
+        .map(|pledge| world.pledge(pledge))
+        .transpose()?
+        .filter(|pledge| pledge.state.is_live())
+        .map(|pledge| Put::Pledge(pledge.after_failed_charge(now)));
+    Ok(Decision::of([Put::Payment(payment), claim]).also(errored))
+}
+
+/// The money goes back: split(D) of domain.md §4, with D the whole payment. At
+/// this point of a payment's life all of it stands in 2200, 2900 and 2100, in
+/// that order of the split, so nothing is left for 1300.
+fn failed_late(
+    world: &World,
+    failure: &Failure<'_>,
+    payment: &Payment,
+    now: OffsetDateTime,
+) -> Result<Decision, Rejection> {
+    let campaign = world.campaign()?;
+    // Each capture can fail late once: a corrected one again.
+    let key = failure.key("late_failure", payment.entry.to_string());
+    if let Some(effect) = world.effects.get(&key) {
+        return Ok(Decision::same_as(effect.change));
+    }
+    let state = payment
+        .state
+        .next(PaymentEvent::Fail)
+        .ok_or_else(|| payment.refuse("it cannot fail"))?;
+    if let Some(gross) = failure.gross.filter(|gross| gross.amount != payment.gross) {
+        let recorded = Money {
+            amount: payment.gross,
+            ..gross
+        };
+        return Err(Refusal::MovementDiffers {
+            recorded: recorded.to_string(),
+            given: gross.to_string(),
+        }
+        .into());
+    }
+    let (occurred_at, value_date) = dates(failure.occurred_at, failure.value_date, now);
+    let pledge = payment
+        .pledge
+        .map(|pledge| world.pledge(pledge))
+        .transpose()?;
+    let entry = posting::late_failure(
+        campaign,
+        Channel::Provider,
+        payment,
+        pledge,
+        occurred_at,
+        value_date,
+    )?;
+    let failed = Payment {
+        failure_code: failure.code.to_owned(),
+        fee_deferred: Amount::ZERO,
+        ..payment.emptied(state)
+    };
+    let claim = claim(world, key, payment.gross, payment.id);
+    let unpaid = pledge.filter(|_| payment.held.is_positive()).map(|pledge| {
+        let unpaid = pledge.with_paid(pledge.paid.saturating_sub(payment.held));
+        Put::Pledge(unpaid.after_failed_charge(now))
+    });
+    let mut decision = Decision::of([Put::Payment(failed), claim])
+        .also(unpaid)
+        .posting(entry);
+    if payment.fee_deferred.is_positive() {
+        let expensed = posting::fee_expensed(campaign, payment, occurred_at, value_date)?;
+        decision = decision.posting(expensed);
+    }
+    Ok(decision)
+}
+
+/// The entry events that book a payment's arrival.
+pub(super) const CAPTURES: [Event; 4] = [
+    Event::PaymentSucceeded,
+    Event::PaymentUnallocated,
+    Event::ReceiptMatched,
+    Event::ReceiptUnallocated,
+];

@@ -1,0 +1,184 @@
+//! Every way in which a command is refused, named as the rule that it breaks.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::{campaign::Stage, member::SignatureState, payment::PaymentState, pledge::PledgeState};
+use crate::{ledger::EntryError, money::Currency};
+
+/// A refusal by a rule of the domain. It is an outcome: recorded with the
+/// request id, and the same for every retry. Its text reaches the caller, so it
+/// says nothing about anybody but the caller's own request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "rule", rename_all = "snake_case")]
+pub enum Refusal {
+    /// A field does not make sense by itself.
+    #[error("{field}: {problem}")]
+    InvalidField {
+        /// The field, as the API has it.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// An amount over what one entry may move, or a balance that would leave its range.
+    #[error("the amount is larger than the ledger can move")]
+    AmountTooLarge,
+    /// Another currency than the campaign's.
+    #[error("the campaign's currency is {expected}, not {given}")]
+    CurrencyMismatch {
+        /// What was given.
+        given: Currency,
+        /// The campaign's.
+        expected: Currency,
+    },
+    /// The named thing does not exist in this campaign.
+    #[error("{what} does not exist in this campaign")]
+    NotFound {
+        /// Its resource name, or its kind.
+        what: String,
+    },
+    /// The request id was used before with another body.
+    #[error("the request id was used before with another {field}")]
+    RequestIdReused {
+        /// What differs.
+        field: String,
+    },
+    /// The campaign's stage does not allow it.
+    #[error("the campaign is in stage {stage:?}: {problem}")]
+    CampaignStage {
+        /// The stage.
+        stage: Stage,
+        /// What it rules out.
+        problem: String,
+    },
+    /// The pledge's state does not allow it.
+    #[error("the pledge is {state:?}: {problem}")]
+    PledgeState {
+        /// The state.
+        state: PledgeState,
+        /// What it rules out.
+        problem: String,
+    },
+    /// The payment's state does not allow it.
+    #[error("the payment is {state:?}: {problem}")]
+    PaymentState {
+        /// The state.
+        state: PaymentState,
+        /// What it rules out.
+        problem: String,
+    },
+    /// The signature's state does not allow it.
+    #[error("the signature is {state:?} already")]
+    SignatureState {
+        /// The state.
+        state: SignatureState,
+    },
+    /// The deadline lies in the past.
+    #[error("the deadline, {deadline}, lies in the past")]
+    DeadlinePassed {
+        /// The deadline.
+        #[serde(with = "time::serde::rfc3339")]
+        deadline: OffsetDateTime,
+    },
+    /// The terms contradict each other.
+    #[error("the terms contradict each other: {problem}")]
+    TermsContradictory {
+        /// How.
+        problem: String,
+    },
+    /// The terms do not say who bears the fees of a failure.
+    #[error("before it opens, the terms must say who bears the fees if the campaign fails")]
+    FeeBearerRequired,
+    /// It exists already.
+    #[error("{what} exists already")]
+    AlreadyExists {
+        /// What it is.
+        what: String,
+    },
+    /// The movement was recorded before, with another amount.
+    #[error("this movement was recorded before with {recorded}, not {given}")]
+    MovementDiffers {
+        /// The amount in the journal, as text with its currency.
+        recorded: String,
+        /// The amount given now, as text with its currency.
+        given: String,
+    },
+    /// Under a member's minimum.
+    #[error("a member holds at least {minimum}")]
+    BelowMemberMinimum {
+        /// The minimum, in words.
+        minimum: String,
+    },
+    /// Over a member's maximum.
+    #[error("a member holds at most {maximum}")]
+    AboveMemberMaximum {
+        /// The maximum, in words.
+        maximum: String,
+    },
+    /// The entry was reversed before.
+    #[error("the entry was reversed by entry {by}")]
+    EntryAlreadyReversed {
+        /// The reversing entry's number.
+        by: i64,
+    },
+    /// The entry has its own way back, or can no longer go back.
+    #[error("the entry cannot be reversed: {instead}")]
+    EntryNotReversible {
+        /// What to do instead.
+        instead: String,
+    },
+    /// An account would fall under its floor: the money has moved on.
+    #[error("account {account} would fall under its floor: the money has moved on")]
+    AccountFloor {
+        /// The account.
+        account: String,
+    },
+    /// A pledge or payment of another member.
+    #[error("{what} belongs to another member")]
+    MemberMismatch {
+        /// What was named.
+        what: String,
+    },
+    /// The etag is not the current one.
+    #[error("the campaign has changed since it was read; its etag is now {current}")]
+    EtagMismatch {
+        /// The current one.
+        current: String,
+    },
+    /// The share class does not fit.
+    #[error("share class: {problem}")]
+    ShareClass {
+        /// How.
+        problem: String,
+    },
+}
+
+impl Refusal {
+    /// A field that does not make sense.
+    #[must_use]
+    pub fn field(field: &str, problem: &str) -> Self {
+        Self::InvalidField {
+            field: field.to_owned(),
+            problem: problem.to_owned(),
+        }
+    }
+
+    /// Something that does not exist.
+    #[must_use]
+    pub fn not_found(what: impl ToString) -> Self {
+        Self::NotFound {
+            what: what.to_string(),
+        }
+    }
+}
+
+/// Why a command was not executed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// A rule of the domain: an outcome.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Our own mistake: an entry that does not balance. No outcome, an alarm.
+    #[error("a posting is wrong: {0}")]
+    Fault(#[from] EntryError),
+}
