@@ -1,0 +1,138 @@
+//! What a call does besides deciding: hands commands to the book, fetches the
+//! answer again when there is one, looks single things up.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::{
+    book::{BookError, Books},
+    clock::Clock,
+    domain::{Action, Answer, Command, Outcome, Refusal},
+    id::CampaignId,
+    secret::Secrets,
+    store::{Given, Store, StoreError},
+};
+
+/// The application: everything that a call needs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The door to the database.
+    pub store: Store,
+    /// Where commands go.
+    pub books: Books,
+    /// The time.
+    pub clock: Clock,
+    /// Keys.
+    pub secrets: Secrets,
+}
+
+/// What a write came to.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// This request's change; for a preview the change that it is as of.
+    pub change: i64,
+    /// What was done, by this request or by the one that it repeats.
+    pub answer: Answer,
+    /// True when the request id had been answered before.
+    pub replayed: bool,
+    /// True when another request had recorded the same movement of money.
+    pub recorded_before: bool,
+}
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A rule of the domain.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The book.
+    #[error(transparent)]
+    Book(#[from] BookError),
+    /// The database, while reading.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// When to come back after an overload: several batches' time.
+pub const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+impl App {
+    /// Carries a command out, or repeats the answer it was given before.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn write(
+        &self,
+        campaign: CampaignId,
+        command: Command,
+        deadline: Option<Instant>,
+    ) -> Result<Written, AppError> {
+        if matches!(command.action, Action::CreateCampaign { .. }) {
+            self.store.head_ensure(campaign).await?;
+        }
+        match self.books.submit(campaign, command, deadline).await? {
+            Outcome::Done(answer) => Ok(Written {
+                change: answer.change,
+                answer,
+                replayed: false,
+                recorded_before: false,
+            }),
+            Outcome::Refused(refusal) => Err(refusal.into()),
+            Outcome::Replayed(change) => self.given(campaign, change, true).await,
+            Outcome::RecordedBefore { change, .. } => self.given(campaign, change, false).await,
+        }
+    }
+
+    async fn given(
+        &self,
+        campaign: CampaignId,
+        change: i64,
+        replayed: bool,
+    ) -> Result<Written, AppError> {
+        match self.store.answer(campaign, change).await? {
+            Given::Refused(refusal) => Err(refusal.into()),
+            Given::Done {
+                answer,
+                recorded_before,
+            } => Ok(Written {
+                change,
+                answer,
+                replayed,
+                recorded_before,
+            }),
+        }
+    }
+
+    /// What a command would come to.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn preview(
+        &self,
+        campaign: CampaignId,
+        command: &Command,
+    ) -> Result<Written, AppError> {
+        let (change, outcome) = self.books.preview(campaign, command).await?;
+        match outcome {
+            Outcome::Done(answer) => Ok(Written {
+                change,
+                answer,
+                replayed: false,
+                recorded_before: false,
+            }),
+            Outcome::Refused(refusal) => Err(refusal.into()),
+            Outcome::Replayed(recorded)
+            | Outcome::RecordedBefore {
+                same_as: recorded, ..
+            } => {
+                let written = self.given(campaign, recorded, false).await?;
+                Ok(Written {
+                    change,
+                    recorded_before: true,
+                    ..written
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! The book: one campaign, one queue, one lock, one batch, one commit.
+//!
+//! Every change of a campaign is a [`Command`] that goes through here, whether
+//! it comes by gRPC, by webhook or from a file. A process has one bounded queue
+//! and one task a campaign that is in use.
+//!
+//! | step | what happens | round trips |
+//! |---|---|---|
+//! | collect | take what has queued, up to the cap; never wait for more | 0 |
+//! | lock | begin, and lock the campaign's head row; read the clock | 2 |
+//! | read | the rows that the batch needs, into a [`World`] | 3 to 14 |
+//! | decide | each command in order, in memory | 0 |
+//! | write | one statement a table that changed | 2 to 15 |
+//! | commit | and answer everybody | 1 |
+//!
+//! **What bounds a batch** is the cap alone: while one batch is written the next
+//! one queues, so batches grow with the load by themselves, and a command that
+//! finds the queue empty waits for nothing. A batch of one runs the same code.
+//!
+//! **Order.** Commands of one campaign are decided in the order in which their
+//! batches lock the head, and within a batch in the order in which they were
+//! queued; that is also the order of their change numbers. Several processes may
+//! serve one campaign: the head's lock puts their batches in a line.
+//!
+//! **What can go wrong.** A refusal refuses its command alone. A batch that the
+//! database refuses is rolled back and its commands run singly through the same
+//! code; the one that is refused again is answered with a fault. When the
+//! database does not answer, nobody knows whether the commit was made: the
+//! answer is "unavailable", and the same request id tells later.
+//!
+//! **What is deliberately absent.** No timer that waits for a fuller batch; no
+//! second path for single commands; no database transaction that outlives its
+//! batch; no knowledge of any noun: what a command means is `domain`'s.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use time::OffsetDateTime;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::{
+    clock::Clock,
+    domain::{Command, Head, Needs, Outcome, Rejection, World},
+    id::CampaignId,
+    store::{Store, StoreError, batch, world},
+};
+
+/// How a book works.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The most commands of one batch.
+    pub batch_cap: usize,
+    /// The most commands that wait for one campaign.
+    pub queue: usize,
+    /// How long a campaign's task waits for more before it ends.
+    pub idle: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            batch_cap: 1_000,
+            queue: 8_192,
+            idle: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Why a command has no outcome.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BookError {
+    /// There is no such campaign.
+    #[error("the campaign does not exist")]
+    CampaignNotFound,
+    /// Too many commands wait for this campaign.
+    #[error("too many commands wait for this campaign")]
+    Overloaded,
+    /// Its deadline passed before its turn came; nothing was recorded.
+    #[error("the deadline passed before the command's turn came")]
+    DeadlineExceeded,
+    /// The server is shutting down; nothing was recorded.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+    /// The database did not answer: the outcome may be recorded or not.
+    #[error("the database did not answer; the same request id tells what became of the command")]
+    Unavailable,
+    /// A fault of ours, logged under this id; nothing was recorded.
+    #[error("a fault of this service, incident {incident}")]
+    Fault {
+        /// What to look for in the log.
+        incident: Uuid,
+    },
+}
+
+struct Item {
+    command: Command,
+    deadline: Option<Instant>,
+    reply: oneshot::Sender<Result<Outcome, BookError>>,
+}
+
+/// All campaigns' books in this process. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Books {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    store: Store,
+    clock: Clock,
+    settings: Settings,
+    queues: Mutex<HashMap<CampaignId, mpsc::Sender<Item>>>,
+    tasks: TaskTracker,
+    closed: AtomicBool,
+}
+
+impl std::fmt::Debug for Item {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Item")
+            .field("method", &self.command.method)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Books {
+    /// Books over a store.
+    #[must_use]
+    pub fn new(store: Store, clock: Clock, settings: Settings) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                store,
+                clock,
+                settings,
+                queues: Mutex::default(),
+                tasks: TaskTracker::new(),
+                closed: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// Puts a command into its campaign's queue and waits for its outcome. Once
+    /// it is queued it is carried out even when the caller goes away.
+    ///
+    /// # Errors
+    /// [`BookError`].
+    pub async fn submit(
+        &self,
+        campaign: CampaignId,
+        command: Command,
+        deadline: Option<Instant>,
+    ) -> Result<Outcome, BookError> {
+        let (reply, outcome) = oneshot::channel();
+        let item = Item {
+            command,
+            deadline,
+            reply,
+        };
+        self.enqueue(campaign, item)?;
+        // The task answers everybody; it is gone only when the process is.
+        outcome.await.unwrap_or(Err(BookError::Unavailable))
+    }
+
+    fn enqueue(&self, campaign: CampaignId, item: Item) -> Result<(), BookError> {
+        // Under the lock, so that a task that ends for want of work cannot miss an item.
+        let mut queues = self
+            .shared
+            .queues
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if self.shared.closed.load(Ordering::Acquire) {
+            return Err(BookError::ShuttingDown);
+        }
+        let queue = queues.entry(campaign).or_insert_with(|| {
+            let (sender, receiver) = mpsc::channel(self.shared.settings.queue);
+            let shared = Arc::clone(&self.shared);
+            self.shared.tasks.spawn(work(shared, campaign, receiver));
+            sender
+        });
+        queue.try_send(item).map_err(|_| BookError::Overloaded)
+    }
+
+    /// What a command would come to, on a read-only snapshot: no queue, no lock,
+    /// no outcome. Gives the change that the answer is as of.
+    ///
+    /// # Errors
+    /// [`BookError`].
+    pub async fn preview(
+        &self,
+        campaign: CampaignId,
+        command: &Command,
+    ) -> Result<(i64, Outcome), BookError> {
+        let shared = &self.shared;
+        let preview = async {
+            let mut tx = shared.store.snapshot().await?;
+            let head = world::head_in_tx(&mut tx, campaign).await?.unwrap_or(Head {
+                change: 0,
+                entry: 0,
+                account: 0,
+                recorded_at: None,
+                digest: [0; 32],
+            });
+            let now = not_before(shared.clock.now(), head.recorded_at);
+            let mut needs = Needs::of([command]);
+            // A request id that has an outcome does not stand in the way of a question.
+            needs.requests.clear();
+            let world = world::read_in_tx(&mut tx, campaign, head, &needs, now).await?;
+            tx.rollback().await?;
+            Ok::<_, StoreError>((head.change, world, now))
+        };
+        let (change, mut world, now) = preview.await.map_err(|error| alarm(campaign, &error))?;
+        match world.execute(command, now) {
+            Ok(outcome) => Ok((change, outcome)),
+            Err(rejection) => Err(fault(campaign, command.method, &rejection)),
+        }
+    }
+
+    /// Refuses new commands, carries out the queued ones, and returns when all
+    /// are answered.
+    pub async fn drain(&self) {
+        {
+            let mut queues = self
+                .shared
+                .queues
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            self.shared.closed.store(true, Ordering::Release);
+            // A task ends when its queue is closed and empty.
+            queues.clear();
+        }
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+    }
+}
+
+/// One campaign's task: batch after batch until there is nothing to do.
+async fn work(shared: Arc<Shared>, campaign: CampaignId, mut queue: mpsc::Receiver<Item>) {
+    let cap = shared.settings.batch_cap;
+    let mut batch = Vec::with_capacity(cap.min(64));
+    loop {
+        let taken = tokio::time::timeout(shared.settings.idle, queue.recv_many(&mut batch, cap));
+        match taken.await {
+            Ok(0) => return,
+            Ok(_) => run(&shared, campaign, std::mem::take(&mut batch)).await,
+            Err(_idle) => {
+                let mut queues = shared.queues.lock().unwrap_or_else(PoisonError::into_inner);
+                if queue.is_empty() {
+                    queues.remove(&campaign);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Runs a batch, and singly what a refused batch held.
+async fn run(shared: &Shared, campaign: CampaignId, batch: Vec<Item>) {
+    let now = Instant::now();
+    let (late, batch): (Vec<Item>, Vec<Item>) = batch
+        .into_iter()
+        .partition(|item| item.deadline.is_some_and(|deadline| deadline <= now));
+    answer(late, |_| Err(BookError::DeadlineExceeded));
+    // Nobody waits for what was cancelled before it began; it was not promised either.
+    let batch: Vec<Item> = batch
+        .into_iter()
+        .filter(|item| !item.reply.is_closed())
+        .collect();
+    if batch.is_empty() {
+        return;
+    }
+    let Some(batch) = attempt(shared, campaign, batch).await else {
+        return;
+    };
+    tracing::warn!(%campaign, commands = batch.len(), "the database refused a batch: its commands run singly");
+    for item in batch {
+        if let Some(poison) = attempt(shared, campaign, vec![item]).await {
+            let incident = Uuid::from_u128(rand::random());
+            for item in &poison {
+                tracing::error!(%campaign, method = item.command.method, %incident, "poison command");
+            }
+            answer(poison, |_| Err(BookError::Fault { incident }));
+        }
+    }
+}
+
+/// Runs a batch once. Gives it back when the database refused it.
+async fn attempt(shared: &Shared, campaign: CampaignId, batch: Vec<Item>) -> Option<Vec<Item>> {
+    match commit(shared, campaign, &batch).await {
+        Ok(mut outcomes) => {
+            answer(batch, |index| {
+                let outcome = outcomes.get_mut(index).and_then(Option::take);
+                outcome.unwrap_or(Err(BookError::Unavailable))
+            });
+            None
+        }
+        Err(error @ StoreError::Unavailable(_)) => {
+            tracing::warn!(%campaign, error = ?error, "the database is not available");
+            answer(batch, |_| Err(BookError::Unavailable));
+            None
+        }
+        Err(error) => {
+            tracing::error!(%campaign, error = ?error, "a batch failed");
+            Some(batch)
+        }
+    }
+}
+
+type Outcomes = Vec<Option<Result<Outcome, BookError>>>;
+
+/// Lock, read, decide, write, commit.
+async fn commit(
+    shared: &Shared,
+    campaign: CampaignId,
+    items: &[Item],
+) -> Result<Outcomes, StoreError> {
+    let mut tx = shared.store.begin().await?;
+    let Some(head) = world::lock_in_tx(&mut tx, campaign).await? else {
+        tx.rollback().await?;
+        let unknown = |_: &Item| Some(Err(BookError::CampaignNotFound));
+        return Ok(items.iter().map(unknown).collect());
+    };
+    let now = not_before(shared.clock.now(), head.recorded_at);
+    let needs = Needs::of(items.iter().map(|item| &item.command));
+    let mut world = world::read_in_tx(&mut tx, campaign, head, &needs, now).await?;
+    let outcomes = decide(&mut world, campaign, items, now);
+    if world.written.changes.is_empty() {
+        tx.rollback().await?;
+    } else {
+        batch::write_in_tx(&mut tx, &world).await?;
+        tx.commit().await?;
+    }
+    Ok(outcomes)
+}
+
+fn decide(
+    world: &mut World,
+    campaign: CampaignId,
+    items: &[Item],
+    now: OffsetDateTime,
+) -> Outcomes {
+    let commands = items.iter().map(|item| &item.command);
+    commands
+        .map(|command| {
+            let outcome = world.execute(command, now);
+            Some(outcome.map_err(|rejection| fault(campaign, command.method, &rejection)))
+        })
+        .collect()
+}
+
+fn answer(items: Vec<Item>, mut outcome: impl FnMut(usize) -> Result<Outcome, BookError>) {
+    for (index, item) in items.into_iter().enumerate() {
+        // A caller that went away has its outcome under its request id.
+        let _ = item.reply.send(outcome(index));
+    }
+}
+
+fn fault(campaign: CampaignId, method: &str, rejection: &Rejection) -> BookError {
+    let incident = Uuid::from_u128(rand::random());
+    tracing::error!(%campaign, method, %rejection, %incident, "a posting is wrong");
+    BookError::Fault { incident }
+}
+
+fn alarm(campaign: CampaignId, error: &StoreError) -> BookError {
+    let incident = Uuid::from_u128(rand::random());
+    tracing::error!(%campaign, error = ?error, %incident, "a preview failed");
+    match error {
+        StoreError::Unavailable(_) => BookError::Unavailable,
+        StoreError::Refused { .. } | StoreError::Fault(_) | StoreError::Unreadable(_) => {
+            BookError::Fault { incident }
+        }
+    }
+}
+
+/// Time does not run backwards in a campaign, whatever the servers' clocks say.
+fn not_before(now: OffsetDateTime, recorded_at: Option<OffsetDateTime>) -> OffsetDateTime {
+    recorded_at.map_or(now, |recorded_at| now.max(recorded_at))
+}

@@ -1,0 +1,155 @@
+//! All writing SQL, and what the write path reads: one named, measured door to
+//! the database, one file a noun.
+//!
+//! | file | is about |
+//! |---|---|
+//! | `world` | reading the rows that a batch needs |
+//! | `batch` | writing what a batch changed, set by set |
+//! | `answer` | an outcome as it was given, from immutable rows |
+//! | `noun` | single nouns and pages of them, for Get and List |
+//! | `api_key`, `webhook` | reference data outside the campaigns, the inbox |
+//!
+//! Every statement of a batch names one campaign. Statements with nothing to
+//! write are skipped.
+
+mod answer;
+pub(crate) mod batch;
+pub(crate) mod world;
+
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    Postgres, Transaction,
+    postgres::{PgConnectOptions, PgPool, PgPoolOptions},
+};
+
+pub use answer::Given;
+
+/// A database transaction.
+pub type Tx = Transaction<'static, Postgres>;
+
+/// The door to the database.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+}
+
+/// Why the database did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It did not answer in time, or not at all: the outcome may be recorded or
+    /// not, and the request id tells.
+    #[error("the database is not available")]
+    Unavailable(#[source] sqlx::Error),
+    /// It refused a row: the second lock on the door.
+    #[error("the database refuses: {constraint}")]
+    Refused {
+        /// The constraint that is broken.
+        constraint: String,
+        /// The database's error.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Our own mistake.
+    #[error("a statement failed")]
+    Fault(#[source] sqlx::Error),
+    /// A stored row that this version cannot read.
+    #[error("a stored row cannot be read: {0}")]
+    Unreadable(String),
+}
+
+impl StoreError {
+    fn unreadable(what: &str, value: impl std::fmt::Debug) -> Self {
+        Self::Unreadable(format!("{what}: {value:?}"))
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(database) => {
+                let code = database.code().unwrap_or_default();
+                if let Some(constraint) = database.constraint()
+                    && code.starts_with("23")
+                {
+                    let constraint = constraint.to_owned();
+                    return Self::Refused {
+                        constraint,
+                        source: error,
+                    };
+                }
+                match code.as_ref() {
+                    // serialization failure, deadlock, lock not available, cancelled by a timeout,
+                    // too many connections, read-only (a standby), idle in transaction
+                    "40001" | "40P01" | "55P03" | "57014" | "53300" | "25006" | "25P03" => {
+                        Self::Unavailable(error)
+                    }
+                    // connection exceptions; operator intervention (shutdown, crash)
+                    code if code.starts_with("08") || code.starts_with("57P") => {
+                        Self::Unavailable(error)
+                    }
+                    _ => Self::Fault(error),
+                }
+            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::Protocol(_) => Self::Unavailable(error),
+            _ => Self::Fault(error),
+        }
+    }
+}
+
+impl Store {
+    /// Opens the door. Connections are made as they are needed, at most `most`.
+    ///
+    /// # Errors
+    /// When the address is none, or the database does not answer.
+    pub async fn connect(url: &str, most: u32) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url)?
+            .application_name("pledgebook")
+            .options([
+                // A hung server must not stop a campaign for longer than this.
+                ("idle_in_transaction_session_timeout", "2s"),
+                ("lock_timeout", "10s"),
+                ("statement_timeout", "30s"),
+            ]);
+        let pool = PgPoolOptions::new()
+            .max_connections(most)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_with(options)
+            .await?;
+        Ok(Self { pool })
+    }
+
+    /// The pool, for what reads beside the book.
+    #[must_use]
+    pub const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Begins a database transaction, READ COMMITTED: each statement sees what is
+    /// committed when it begins, so a read after the head's lock is fresh.
+    ///
+    /// # Errors
+    /// When there is no connection to be had.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(self.pool.begin().await?)
+    }
+
+    /// Begins a read-only database transaction on one snapshot.
+    ///
+    /// # Errors
+    /// When there is no connection to be had.
+    pub async fn snapshot(&self) -> Result<Tx, StoreError> {
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        Ok(self.pool.begin_with(begin).await?)
+    }
+
+    /// Ends all connections.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
