@@ -6,7 +6,7 @@
 -- application cannot make the books disagree with the journal.
 
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
-GRANT USAGE ON SCHEMA public TO pledgebook_app, pledgebook_report;
+GRANT USAGE ON SCHEMA public TO pledgebook_owner, pledgebook_app, pledgebook_report;
 
 -- The chart of accounts, the same for every campaign.
 CREATE TABLE chart_account (

@@ -1,12 +1,21 @@
 #![doc = include_str!("../README.md")]
 
-pub mod app;
-pub mod book;
+// In dependency order; tests/it/architecture.rs fails on a `use` against it.
 pub mod clock;
-pub mod domain;
 pub mod id;
-pub mod ledger;
 pub mod money;
-pub mod postgres;
+pub mod ledger;
+pub mod domain;
+pub mod access;
 pub mod secret;
 pub mod store;
+pub mod book;
+pub mod app;
+pub mod report;
+pub mod webhook;
+pub mod grpc;
+pub mod config;
+pub mod telemetry;
+pub mod postgres;
+pub mod server;
+pub mod cli;

@@ -1,3 +1,10 @@
 //! The program: parse, run, exit.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    pledgebook::cli::run(pledgebook::cli::Cli::parse()).await
+}

@@ -1,7 +1,11 @@
 //! What a call does besides deciding: hands commands to the book, fetches the
 //! answer again when there is one, looks single things up.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -10,6 +14,7 @@ use crate::{
     clock::Clock,
     domain::{Action, Answer, Command, Outcome, Refusal},
     id::CampaignId,
+    money::Currency,
     secret::Secrets,
     store::{Given, Store, StoreError},
 };
@@ -25,6 +30,8 @@ pub struct App {
     pub clock: Clock,
     /// Keys.
     pub secrets: Secrets,
+    /// Campaigns' currencies, which never change.
+    currencies: Arc<Mutex<HashMap<CampaignId, Currency>>>,
 }
 
 /// What a write came to.
@@ -58,6 +65,43 @@ pub enum AppError {
 pub const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 impl App {
+    /// The application over its parts.
+    #[must_use]
+    pub fn new(store: Store, books: Books, clock: Clock, secrets: Secrets) -> Self {
+        Self {
+            store,
+            books,
+            clock,
+            secrets,
+            currencies: Arc::default(),
+        }
+    }
+
+    /// A campaign's currency; also how a call learns that there is such a campaign.
+    ///
+    /// # Errors
+    /// [`BookError::CampaignNotFound`], or the database's.
+    pub async fn currency(&self, campaign: CampaignId) -> Result<Currency, AppError> {
+        let known = |app: &Self| {
+            let known = app
+                .currencies
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            known.get(&campaign).copied()
+        };
+        if let Some(currency) = known(self) {
+            return Ok(currency);
+        }
+        let currency = self.store.campaign_currency(campaign).await?;
+        let currency = currency.ok_or(BookError::CampaignNotFound)?;
+        let mut known = self
+            .currencies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        known.insert(campaign, currency);
+        Ok(currency)
+    }
+
     /// Carries a command out, or repeats the answer it was given before.
     ///
     /// # Errors

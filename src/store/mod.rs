@@ -13,7 +13,10 @@
 //! write are skipped.
 
 mod answer;
+mod api_key;
 pub(crate) mod batch;
+mod noun;
+pub mod schema;
 pub(crate) mod world;
 
 use std::{str::FromStr, time::Duration};

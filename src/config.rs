@@ -1,0 +1,214 @@
+//! Every setting, read once. Nothing else looks at the environment, except the
+//! embedded cluster for the machine it finds itself on.
+//!
+//! | variable | default | is |
+//! |---|---|---|
+//! | `PLEDGEBOOK_LISTEN` | `127.0.0.1:7433` | address and port for gRPC, gRPC-Web and webhooks |
+//! | `DATABASE_URL` | the embedded cluster | PostgreSQL 15 or newer, as the application's role |
+//! | `DATABASE_REPORT_URL` | `DATABASE_URL` | the same database, as a role that only reads |
+//! | `DATABASE_MIGRATE_URL` | | the same database, as its owner; for `migrate` alone |
+//! | `PLEDGEBOOK_SECRET_FILE` | made beside the embedded cluster | at least 32 bytes, the same for all servers |
+//! | `PLEDGEBOOK_PROFILE` | `development` | `production` refuses to start on anything unsafe |
+//! | `PLEDGEBOOK_DATA` | see `postgres` | the embedded cluster's folder |
+//! | `PLEDGEBOOK_REFLECTION` | on in development | whether gRPC reflection answers |
+//! | `PLEDGEBOOK_CONNECTIONS` | 16 | database connections for calls and books |
+//! | `PLEDGEBOOK_LOG` | `info` | what is logged, as `tracing` filters it |
+
+use std::{
+    net::{AddrParseError, SocketAddr},
+    path::PathBuf,
+};
+
+use secrecy::SecretString;
+
+/// How much is taken on trust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// A newcomer's machine: makes what is missing, warns of what is unsafe.
+    Development,
+    /// Real money: refuses to start on anything unsafe.
+    Production,
+}
+
+/// The settings. Secrets do not print.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The database as the application; the embedded cluster when nothing is given.
+    pub database: Option<SecretString>,
+    /// The database as a role that only reads.
+    pub report: Option<SecretString>,
+    /// The database as its owner.
+    pub migrate: Option<SecretString>,
+    /// The file with the installation's secret.
+    pub secret_file: Option<PathBuf>,
+    /// How much is taken on trust.
+    pub profile: Profile,
+    /// The embedded cluster's folder.
+    pub data: Option<PathBuf>,
+    /// Whether reflection answers.
+    pub reflection: bool,
+    /// Database connections for calls and books.
+    pub connections: u32,
+    /// What is logged.
+    pub log: String,
+}
+
+/// A setting that makes no sense.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingError {
+    /// Not an address.
+    #[error("PLEDGEBOOK_LISTEN: write an address and a port, as in 127.0.0.1:7433")]
+    Listen(#[source] AddrParseError),
+    /// Neither of the two profiles.
+    #[error("PLEDGEBOOK_PROFILE: {0:?} is neither development nor production")]
+    Profile(String),
+    /// Neither yes nor no.
+    #[error("{0}: {1:?} is neither true nor false")]
+    Switch(&'static str, String),
+    /// Not a number of connections.
+    #[error("PLEDGEBOOK_CONNECTIONS: {0:?} is no number from 2 to 500")]
+    Connections(String),
+    /// A variable that is not ours and looks like a slip.
+    #[error("{0} is no setting of this version")]
+    Unknown(String),
+}
+
+/// Every variable that is read.
+const VARIABLES: [&str; 10] = [
+    "PLEDGEBOOK_LISTEN",
+    "DATABASE_URL",
+    "DATABASE_REPORT_URL",
+    "DATABASE_MIGRATE_URL",
+    "PLEDGEBOOK_SECRET_FILE",
+    "PLEDGEBOOK_PROFILE",
+    "PLEDGEBOOK_DATA",
+    "PLEDGEBOOK_REFLECTION",
+    "PLEDGEBOOK_CONNECTIONS",
+    "PLEDGEBOOK_LOG",
+];
+
+impl Settings {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    /// [`SettingError`].
+    pub fn from_environment() -> Result<Self, SettingError> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one place that reads"
+        )]
+        let variables: Vec<(String, String)> = std::env::vars().collect();
+        Self::from_variables(&variables)
+    }
+
+    /// Reads settings from names and values. Other programs' variables are not
+    /// looked at; one that begins with `PLEDGEBOOK_` and is none of ours is a slip.
+    ///
+    /// # Errors
+    /// [`SettingError`].
+    pub fn from_variables(variables: &[(String, String)]) -> Result<Self, SettingError> {
+        for (name, _) in variables {
+            // The tests' own; see tests/it.
+            let known = VARIABLES.contains(&name.as_str()) || name == "PLEDGEBOOK_VECTORS";
+            if name.starts_with("PLEDGEBOOK_") && !known {
+                return Err(SettingError::Unknown(name.clone()));
+            }
+        }
+        let get = |name: &str| {
+            let found = variables.iter().find(|(n, _)| n == name);
+            found
+                .map(|(_, value)| value.trim().to_owned())
+                .filter(|value| !value.is_empty())
+        };
+        let profile = match get("PLEDGEBOOK_PROFILE").as_deref() {
+            None | Some("development") => Profile::Development,
+            Some("production") => Profile::Production,
+            Some(other) => return Err(SettingError::Profile(other.to_owned())),
+        };
+        let listen = get("PLEDGEBOOK_LISTEN").unwrap_or_else(|| "127.0.0.1:7433".to_owned());
+        let reflection = switch("PLEDGEBOOK_REFLECTION", get("PLEDGEBOOK_REFLECTION"))?;
+        let connections = get("PLEDGEBOOK_CONNECTIONS").unwrap_or_else(|| "16".to_owned());
+        let number: Option<u32> = connections.parse().ok().filter(|n| (2..=500).contains(n));
+        Ok(Self {
+            listen: listen.parse().map_err(SettingError::Listen)?,
+            database: get("DATABASE_URL").map(Into::into),
+            report: get("DATABASE_REPORT_URL").map(Into::into),
+            migrate: get("DATABASE_MIGRATE_URL").map(Into::into),
+            secret_file: get("PLEDGEBOOK_SECRET_FILE").map(Into::into),
+            profile,
+            data: get("PLEDGEBOOK_DATA").map(Into::into),
+            reflection: reflection.unwrap_or(profile == Profile::Development),
+            connections: number.ok_or(SettingError::Connections(connections))?,
+            log: get("PLEDGEBOOK_LOG").unwrap_or_else(|| "info".to_owned()),
+        })
+    }
+}
+
+fn switch(name: &'static str, value: Option<String>) -> Result<Option<bool>, SettingError> {
+    match value.as_deref() {
+        None => Ok(None),
+        Some("true" | "on" | "1") => Ok(Some(true)),
+        Some("false" | "off" | "0") => Ok(Some(false)),
+        Some(other) => Err(SettingError::Switch(name, other.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(of: &[(&str, &str)]) -> Vec<(String, String)> {
+        of.iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn nothing_is_needed() {
+        let settings = Settings::from_variables(&[]).unwrap();
+        assert_eq!(settings.listen.port(), 7433);
+        assert_eq!(settings.profile, Profile::Development);
+        assert!(settings.reflection);
+    }
+
+    #[test]
+    fn the_example_holds_every_setting_and_parses() {
+        let example = include_str!("../deploy/example.env");
+        let lines = example
+            .lines()
+            .map(|line| line.trim_start_matches("# ").trim());
+        let set: Vec<(String, String)> = lines
+            .filter_map(|line| line.split_once('='))
+            .filter(|(name, _)| name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        for name in VARIABLES {
+            assert!(
+                set.iter().any(|(n, _)| n == name),
+                "{name} is not in the example"
+            );
+        }
+        let settings = Settings::from_variables(&set).unwrap();
+        assert_eq!(settings.profile, Profile::Production);
+        assert!(!settings.reflection);
+    }
+
+    #[test]
+    fn secrets_do_not_print_and_slips_are_named() {
+        let set = variables(&[("DATABASE_URL", "postgres://app:hunter2@db/pledgebook")]);
+        let settings = Settings::from_variables(&set).unwrap();
+        assert!(!format!("{settings:?}").contains("hunter2"));
+        for (name, value) in [
+            ("PLEDGEBOOK_LISTNE", "127.0.0.1:1"),
+            ("PLEDGEBOOK_LISTEN", "7433"),
+            ("PLEDGEBOOK_PROFILE", "prod"),
+            ("PLEDGEBOOK_REFLECTION", "maybe"),
+            ("PLEDGEBOOK_CONNECTIONS", "1"),
+        ] {
+            let refused = Settings::from_variables(&variables(&[(name, value)])).unwrap_err();
+            assert!(refused.to_string().contains(name), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! gRPC and gRPC-Web: decode, call, encode. Nothing is decided here.
+//!
+//! | file | is about |
+//! |---|---|
+//! | `auth` | who calls, and what each role may call |
+//! | `fields` | wire values to the domain's, with a field's name in every refusal |
+//! | `fingerprint` | keyed hashes of a request's fields |
+//! | `status` | every error to a status with a stable reason: one exhaustive match |
+//! | `journal` | entries, balances and outcomes |
+//! | `page` | page tokens |
+//! | one a service | its handlers |
+
+mod admin;
+mod auth;
+mod campaign;
+mod fields;
+mod fingerprint;
+mod journal;
+mod member;
+mod page;
+mod payment;
+mod pledge;
+mod status;
+
+use std::time::Duration;
+
+use tonic::service::Routes;
+
+pub use auth::{Call, Caller, Guard};
+pub use status::ApiError;
+
+use crate::{
+    app::{App, Written},
+    domain::{Action, Command},
+    id::CampaignId,
+    report::Reports,
+    webhook::Webhooks,
+};
+
+/// The messages and services of `proto/`, as generated.
+#[expect(clippy::all, reason = "generated")]
+pub mod pb {
+    tonic::include_proto!("pledgebook.v1");
+
+    /// The descriptors of all of `proto/`, for reflection.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pledgebook.bin"));
+}
+
+/// The most bytes of one request; the largest sensible one has a few kilobytes.
+const LARGEST_REQUEST: usize = 256 * 1024;
+
+/// All services.
+#[derive(Clone, Debug)]
+pub struct Api {
+    app: App,
+    reports: Reports,
+    webhooks: Webhooks,
+}
+
+impl Api {
+    /// The services over an application, its reports and its webhooks.
+    #[must_use]
+    pub const fn new(app: App, reports: Reports, webhooks: Webhooks) -> Self {
+        Self {
+            app,
+            reports,
+            webhooks,
+        }
+    }
+
+    /// The services' routes, without authentication: [`Guard`] goes around them.
+    #[must_use]
+    pub fn routes(&self) -> Routes {
+        macro_rules! services {
+            ($routes:expr, $($module:ident::$server:ident),*) => {
+                $routes$(.add_service(
+                    pb::$module::$server::new(self.clone())
+                        .max_decoding_message_size(LARGEST_REQUEST)
+                        .accept_compressed(tonic::codec::CompressionEncoding::Gzip)
+                        .send_compressed(tonic::codec::CompressionEncoding::Gzip),
+                ))*
+            };
+        }
+        services!(
+            Routes::default(),
+            campaign_service_server::CampaignServiceServer,
+            member_service_server::MemberServiceServer,
+            pledge_service_server::PledgeServiceServer,
+            payment_service_server::PaymentServiceServer,
+            admin_service_server::AdminServiceServer
+        )
+    }
+
+    /// Sends a command to its campaign's book, or asks what it would come to.
+    async fn write<M: prost::Message>(
+        &self,
+        call: &Call,
+        campaign: CampaignId,
+        request: &Envelope<'_, M>,
+        action: Action,
+    ) -> Result<Written, ApiError> {
+        let command = Command {
+            request_id: fields::request_id(request.request_id)?,
+            method: request.method,
+            principal: call.caller.principal.clone(),
+            fingerprint: fingerprint::of(&self.app.secrets, request.method, request.message),
+            action,
+        };
+        if !matches!(command.action, Action::CreateCampaign { .. }) {
+            self.app.currency(campaign).await?;
+        }
+        if request.validate_only {
+            Ok(self.app.preview(campaign, &command).await?)
+        } else {
+            Ok(self.app.write(campaign, command, call.deadline).await?)
+        }
+    }
+}
+
+/// What every write request has, whatever it asks for.
+struct Envelope<'a, M> {
+    method: &'static str,
+    request_id: &'a str,
+    validate_only: bool,
+    message: &'a M,
+}
+
+/// The envelope of a request with `request_id` and `validate_only`.
+macro_rules! envelope {
+    ($method:literal, $message:expr) => {
+        $crate::grpc::Envelope {
+            method: $method,
+            request_id: &$message.request_id,
+            validate_only: $message.validate_only,
+            message: &$message,
+        }
+    };
+}
+use envelope;
+
+/// How much sooner than the caller's own deadline a call ends, so that the
+/// answer says so instead of the connection.
+const DEADLINE_MARGIN: Duration = Duration::from_millis(2);

@@ -1,0 +1,174 @@
+//! Wires everything to one port, and drains on shutdown.
+//!
+//! gRPC, gRPC-Web and webhooks share the port. When the token is cancelled the
+//! health service says "not serving", no new call is accepted, calls that were
+//! accepted are answered, then the books carry out what is queued, and only then
+//! the process may end.
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{Next, from_fn_with_state},
+    response::Response,
+};
+use http::StatusCode;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{codec::CompressionEncoding, service::Routes, transport::Server};
+use tonic_web::GrpcWebLayer;
+
+use crate::{
+    app::App,
+    grpc::{Api, Guard, pb},
+    report::Reports,
+    webhook::{self, Webhooks},
+};
+
+/// The most calls at once on one connection.
+const STREAMS_A_CONNECTION: u32 = 8_192;
+/// How long a drain waits for calls that were accepted.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Everything that answers.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// The application.
+    pub app: App,
+    /// The reports.
+    pub reports: Reports,
+    /// The webhooks.
+    pub webhooks: Webhooks,
+    /// Whether reflection answers.
+    pub reflection: bool,
+}
+
+/// Why serving ended without having been asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The port cannot be had.
+    #[error("cannot listen on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    /// Serving failed.
+    #[error("serving failed")]
+    Serve(#[from] tonic::transport::Error),
+    /// Reflection cannot read the descriptors that were built in.
+    #[error("the built-in descriptors cannot be read")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// Takes the port.
+///
+/// # Errors
+/// [`ServerError::Listen`].
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| ServerError::Listen(address, error))
+}
+
+impl Service {
+    /// Serves until `shutdown` is cancelled, and drains.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServerError> {
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let health_service = health_service
+            .accept_compressed(CompressionEncoding::Gzip)
+            .send_compressed(CompressionEncoding::Gzip);
+        health
+            .set_service_status("", tonic_health::ServingStatus::Serving)
+            .await;
+        let mut routes = Api::new(
+            self.app.clone(),
+            self.reports.clone(),
+            self.webhooks.clone(),
+        )
+        .routes()
+        .add_service(health_service);
+        if self.reflection {
+            routes = reflection(routes)?;
+        }
+        let guard = Guard::new(self.app.store.clone());
+        let grpc = routes
+            .into_axum_router()
+            .layer(from_fn_with_state(guard, guarded))
+            .layer(GrpcWebLayer::new());
+        let router = Router::new()
+            .merge(grpc)
+            .merge(webhook::router(self.webhooks.clone()))
+            // One fallback, set last: each router's own would answer for the other's paths.
+            .fallback(async || StatusCode::NOT_FOUND);
+
+        let worker = tokio::spawn(webhook::work(self.webhooks.clone(), shutdown.clone()));
+        let signal = {
+            let shutdown = shutdown.clone();
+            async move {
+                shutdown.cancelled().await;
+                health
+                    .set_service_status("", tonic_health::ServingStatus::NotServing)
+                    .await;
+            }
+        };
+        let serving = Server::builder()
+            .accept_http1(true)
+            .tcp_nodelay(true)
+            .max_concurrent_streams(STREAMS_A_CONNECTION)
+            .http2_keepalive_interval(Some(Duration::from_secs(30)))
+            .http2_max_header_list_size(16 * 1024)
+            .add_routes(Routes::from(router))
+            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), signal);
+        let served = until_drained(serving, &shutdown).await;
+        shutdown.cancel();
+        if let Err(error) = worker.await {
+            tracing::error!(%error, "the webhook worker ended badly");
+        }
+        self.app.books.drain().await;
+        tracing::info!("drained");
+        served
+    }
+}
+
+/// Serves to the end of the drain: a client that keeps its connection open for
+/// ever does not keep the process.
+async fn until_drained(
+    serving: impl Future<Output = Result<(), tonic::transport::Error>>,
+    shutdown: &CancellationToken,
+) -> Result<(), ServerError> {
+    let overdue = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        served = serving => Ok(served?),
+        () = overdue => {
+            tracing::warn!("calls were still open at the end of the drain");
+            Ok(())
+        }
+    }
+}
+
+async fn guarded(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    guard.around(request, |request| next.run(request)).await
+}
+
+fn reflection(routes: Routes) -> Result<Routes, ServerError> {
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let v1 = builder()
+        .build_v1()?
+        .accept_compressed(CompressionEncoding::Gzip);
+    let v1alpha = builder()
+        .build_v1alpha()?
+        .accept_compressed(CompressionEncoding::Gzip);
+    Ok(routes.add_service(v1).add_service(v1alpha))
+}

@@ -1,0 +1,19 @@
+//! Everything through the real gRPC server and a real PostgreSQL: one test
+//! binary, so that one cluster serves them all.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::missing_panics_doc,
+    reason = "tests say what they expect by failing"
+)]
+
+mod architecture;
+mod campaign;
+mod harness;
