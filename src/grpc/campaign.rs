@@ -374,23 +374,25 @@ impl CampaignService for Api {
     ) -> Result<Response<pb::GetPublicProgressResponse>, Status> {
         let (call, message) = Call::of(request)?;
         let id = call.campaign("name", &message.name)?;
-        let found = self.app.store.campaign(id).await.map_err(ApiError::from)?;
-        let (campaign, tally, change) = found.ok_or(ApiError::from(BookError::CampaignNotFound))?;
-        let money = |amount| Some(money_of(amount, campaign.currency));
-        let points = tally.held.basis_points_of(campaign.terms.minimum);
+        let progress = self
+            .reports
+            .public_progress(id)
+            .await
+            .map_err(ApiError::from)?;
+        let money = |amount| Some(money_of(amount, progress.currency));
         Ok(Response::new(pb::GetPublicProgressResponse {
-            display_name: campaign.display_name.clone(),
-            stage: stage_of(campaign.stage),
-            change_number: change,
-            signatures: tally.signed + tally.converted,
-            pledging_members: tally.pledging_members,
-            pledged: money(tally.pledged),
-            paying_members: tally.paying_members,
-            collected: money(tally.held),
-            target: money(campaign.terms.target),
-            minimum: money(campaign.terms.minimum),
-            deadline: Some(timestamp_of(campaign.terms.deadline)),
-            collected_basis_points: points.unwrap_or(0),
+            display_name: progress.display_name.clone(),
+            stage: stage_of(progress.stage),
+            change_number: progress.change_number,
+            signatures: progress.signatures,
+            pledging_members: progress.pledging_members,
+            pledged: money(progress.pledged),
+            paying_members: progress.paying_members,
+            collected: money(progress.held),
+            target: money(progress.target),
+            minimum: money(progress.minimum),
+            deadline: Some(timestamp_of(progress.deadline)),
+            collected_basis_points: progress.held_basis_points().unwrap_or(0),
         }))
     }
 }

@@ -16,10 +16,12 @@ mod campaign;
 mod fields;
 mod fingerprint;
 mod journal;
+mod ledger;
 mod member;
 mod page;
 mod payment;
 mod pledge;
+mod report;
 mod status;
 
 use std::time::Duration;
@@ -87,6 +89,8 @@ impl Api {
             member_service_server::MemberServiceServer,
             pledge_service_server::PledgeServiceServer,
             payment_service_server::PaymentServiceServer,
+            ledger_service_server::LedgerServiceServer,
+            report_service_server::ReportServiceServer,
             admin_service_server::AdminServiceServer
         )
     }

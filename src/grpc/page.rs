@@ -32,6 +32,16 @@ impl<'a> Pages<'a> {
         }
     }
 
+    /// The rows to a page.
+    pub(super) fn rows(asked: i32) -> Result<usize, ApiError> {
+        Self::size(asked).map(|size| usize::try_from(size).unwrap_or(usize::MAX))
+    }
+
+    /// The token of the next page; empty when there is none.
+    pub(super) fn next(&self, place: Option<impl std::fmt::Display>) -> String {
+        place.map_or_else(String::new, |place| self.token(&place.to_string()))
+    }
+
     /// The token of a place.
     pub(super) fn token(&self, place: &str) -> String {
         let mut token = self.secrets.token(&self.content(place)).to_vec();

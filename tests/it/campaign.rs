@@ -2,7 +2,7 @@
 
 use pledgebook::grpc::pb;
 
-use crate::harness::{Campaign, Tester, eur, id, lines, text};
+use crate::harness::{Campaign, Tester, lines, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_for_a_pledge_posts_money_and_releases_the_promise() {
@@ -22,6 +22,28 @@ async fn a_payment_for_a_pledge_posts_money_and_releases_the_promise() {
     assert_eq!(text(&payment.held), "EUR 100.00");
     assert_eq!(text(&payment.refundable), "EUR 20.50");
     let outcome = paid.outcome.unwrap();
-    assert_eq!(outcome.entry_numbers.len(), 1);
-    let _ = (eur("1"), id(), lines(&pb::JournalEntry::default()));
+    let entry = campaign.entry(&tester, outcome.entry_numbers[0]).await;
+    assert_eq!(
+        lines(&entry),
+        [
+            "Dr 1000 EUR 120.50",
+            "Cr 2100 EUR 100.00",
+            "Cr 2200 EUR 20.50",
+            "Dr 9001 EUR 100.00",
+            "Cr 9000 EUR 100.00",
+        ]
+    );
+    tester.must_be_clean(&campaign.name).await;
+    let request = pb::GetCoverageRequest {
+        campaign: campaign.name.clone(),
+        entry_number: 0,
+    };
+    let coverage = tester
+        .treasurer()
+        .reports()
+        .get_coverage(request)
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(coverage.coverage_basis_points, 10_000);
 }
