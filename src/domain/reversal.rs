@@ -60,12 +60,12 @@ pub(super) fn reverse(
     now: OffsetDateTime,
 ) -> Result<Decision, Rejection> {
     world.campaign()?;
-    let row = world.entries.get(&number);
-    let row = row.ok_or_else(|| Refusal::not_found(format!("entry {number}")))?;
-    if let Some(by) = row.reversed_by {
+    let entry = world.entry(number);
+    let (entry, reversed_by) =
+        entry.ok_or_else(|| Refusal::not_found(format!("entry {number}")))?;
+    if let Some(by) = reversed_by {
         return Err(Refusal::EntryAlreadyReversed { by }.into());
     }
-    let entry = &row.entry;
     let reversal = JournalEntry::reversal(entry, number, now);
     let named = entry.lines().iter().find_map(|line| line.payment);
     let (Some(payment), false) = (named, entry.reverses().is_some()) else {

@@ -743,11 +743,6 @@ impl World {
                 );
             }
         }
-        if let Some(original) = entry.entry.reverses()
-            && let Some(row) = self.entries.get_mut(&original)
-        {
-            row.reversed_by = Some(entry.number);
-        }
         self.head.entry = entry.number;
         self.head.digest = entry.digest;
         self.written.entries.push(entry.clone());
@@ -886,6 +881,19 @@ impl World {
     pub(super) fn payment(&self, id: PaymentId) -> Result<&Payment, Refusal> {
         let payment = self.payments.get(&id);
         payment.ok_or_else(|| Refusal::not_found(format!("payments/{id}")))
+    }
+
+    /// An entry, and the entry that reverses it already: one that was read, or one
+    /// that this very batch has posted.
+    pub(super) fn entry(&self, number: i64) -> Option<(&JournalEntry, Option<i64>)> {
+        let posted = &self.written.entries;
+        let read = self.entries.get(&number).map(|row| (&row.entry, row.reversed_by));
+        let (entry, by) = read.or_else(|| {
+            let posted = posted.iter().find(|posted| posted.number == number)?;
+            Some((&posted.entry, None))
+        })?;
+        let just_now = posted.iter().find(|posted| posted.entry.reverses() == Some(number));
+        Some((entry, by.or(just_now.map(|posted| posted.number))))
     }
 
     pub(super) fn payment_of_object(

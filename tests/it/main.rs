@@ -15,5 +15,6 @@
 )]
 
 mod architecture;
+mod book;
 mod campaign;
 mod harness;
