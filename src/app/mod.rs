@@ -1,6 +1,8 @@
 //! What a call does besides deciding: hands commands to the book, fetches the
 //! answer again when there is one, looks single things up.
 
+pub mod webhook;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},

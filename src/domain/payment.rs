@@ -1,7 +1,7 @@
 //! Payments and bank receipts: money that arrived, or failed to.
 //!
 //! Money that arrived is never refused once the campaign has opened. What the
-//! campaign takes of it is [`taken`]; the rest is refundable at once.
+//! campaign takes of it is `taken`; the rest is refundable at once.
 
 use serde::{Deserialize, Serialize};
 use time::{Date, OffsetDateTime};

@@ -17,6 +17,7 @@ mod api_key;
 pub(crate) mod batch;
 mod noun;
 pub mod schema;
+pub mod webhook;
 pub(crate) mod world;
 
 use std::{str::FromStr, time::Duration};
