@@ -12,7 +12,7 @@
 //! | `PLEDGEBOOK_DATA` | see `postgres` | the embedded cluster's folder |
 //! | `PLEDGEBOOK_REFLECTION` | on in development | whether gRPC reflection answers |
 //! | `PLEDGEBOOK_CONNECTIONS` | 16 | database connections for calls and books |
-//! | `PLEDGEBOOK_LOG` | `info` | what is logged, as `tracing` filters it |
+//! | `PLEDGEBOOK_LOG` | `info,sqlx=warn` | what is logged, as `tracing` filters it |
 
 use std::{
     net::{AddrParseError, SocketAddr},
@@ -141,7 +141,7 @@ impl Settings {
             data: get("PLEDGEBOOK_DATA").map(Into::into),
             reflection: reflection.unwrap_or(profile == Profile::Development),
             connections: number.ok_or(SettingError::Connections(connections))?,
-            log: get("PLEDGEBOOK_LOG").unwrap_or_else(|| "info".to_owned()),
+            log: get("PLEDGEBOOK_LOG").unwrap_or_else(|| "info,sqlx=warn".to_owned()),
         })
     }
 }

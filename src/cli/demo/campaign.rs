@@ -143,19 +143,14 @@ impl Playing {
 
     /// Plays a day; gives what there is to tell of it.
     pub(super) async fn play(&mut self, day: i64) -> Result<Vec<String>, Failure> {
+        self.learn_notified_payments(day).await?;
         let mut story = Vec::new();
-        let acts = &self.plan.acts;
-        let mut at = acts.partition_point(|act| act.day < day);
-        let end = acts.partition_point(|act| act.day <= day);
-        while let Some(first) = self.plan.acts.get(at..end).and_then(<[_]>::first) {
-            let what = first.what;
-            if matches!(what, What::Fee(_)) {
-                self.learn_notified_payments().await?;
-            }
-            let acts = self.plan.acts.get(at..end).unwrap_or_default();
-            let same = acts.iter().take_while(|act| act.what.is_done_with(&what));
-            let together = at..at + same.count();
-            let learned: Vec<Learned> = stream::iter(together.clone())
+        for round in 0..=2 {
+            let when = (day, round);
+            let acts = &self.plan.acts;
+            let first = acts.partition_point(|act| (act.day, act.what.round()) < when);
+            let end = acts.partition_point(|act| (act.day, act.what.round()) <= when);
+            let learned: Vec<Learned> = stream::iter(first..end)
                 .map(|number| self.perform(number))
                 .buffer_unordered(AT_ONCE)
                 .try_collect()
@@ -163,15 +158,15 @@ impl Playing {
             for name in learned {
                 self.known.learn(name);
             }
-            story.extend(self.stage_told(what).await?);
-            let acts = self.plan.acts.get(together.clone()).unwrap_or_default();
-            story.extend(acts.iter().filter_map(|act| act.tell.clone()));
-            at = together.end;
+            for act in self.plan.acts.get(first..end).unwrap_or_default() {
+                story.extend(self.stage_told(act.what).await?);
+                story.extend(act.tell.clone());
+            }
         }
         Ok(story)
     }
 
-    /// What a new stage finds, from what everybody may see.
+    /// What a new stage finds, from what everybody may see; nothing for other acts.
     async fn stage_told(&self, what: What) -> Result<Option<String>, Failure> {
         if !matches!(what, What::StartPledging | What::Open) {
             return Ok(None);

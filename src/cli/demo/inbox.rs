@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     act::known,
     campaign::Playing,
-    plan::{Charge, Door},
+    plan::{Charge, Door, What},
     provider::{Captured, charge_id},
 };
 use crate::{cli::Failure, grpc::pb};
@@ -39,13 +39,16 @@ impl Playing {
         Ok(())
     }
 
-    /// Waits until the worker has been through the inbox, and learns what became of
-    /// payments that came in by webhook.
-    pub(super) async fn learn_notified_payments(&mut self) -> Result<(), Failure> {
+    /// Learns the payments that came in by webhook and whose fee is told today.
+    pub(super) async fn learn_notified_payments(&mut self, day: i64) -> Result<(), Failure> {
         let is_notified = |charge: &Charge| charge.door == Door::Webhook;
-        let unknown: Vec<usize> = (0..self.plan.charges.len())
-            .filter(|index| self.plan.charges.get(*index).is_some_and(is_notified))
-            .filter(|index| !self.known.payments.contains_key(index))
+        let told_today = self.plan.acts.iter().filter(|act| act.day == day);
+        let unknown: Vec<usize> = told_today
+            .filter_map(|act| match act.what {
+                What::Fee(charge) => Some(charge),
+                _ => None,
+            })
+            .filter(|charge| self.plan.charges.get(*charge).is_some_and(is_notified))
             .collect();
         if unknown.is_empty() {
             return Ok(());

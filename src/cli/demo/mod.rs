@@ -201,7 +201,8 @@ async fn show(app: &App, address: SocketAddr, seed: u64) -> Result<Shown, Failur
 }
 
 fn tell(day: i64, who: &str, what: &str) {
-    print(format_args!("day {day:>2}  {who}: {what}"));
+    let text = format!("{who}: {what}");
+    print(tables::paragraph(&format!("day {day:>2}  "), &text));
 }
 
 /// Claims the next run of a seed, by making its key.
@@ -236,9 +237,9 @@ async fn summary(playing: &Playing) -> Result<String, Failure> {
     let applied = playing.events(pb::WebhookEventState::Applied).await?;
     let known = playing.events(pb::WebhookEventState::Duplicate).await?;
     Ok(format!(
-        "{} pledges, {} of them cancelled and {} amended; {} card payments and direct debits, {} bank \
-         transfers, {} declined cards. {notified} payments were told by webhook, in {} deliveries: {applied} \
-         events were posted, {known} said what was known already.",
+        "{} pledges were made, {} cancelled, {} amended. {} payments by card or direct debit and \
+         {} bank transfers were recorded, {} cards declined. {notified} more payments were told by \
+         webhook, in {} deliveries: {applied} events were posted, {known} said what was known.",
         acts(|what| matches!(what, What::Pledge(_))),
         acts(|what| matches!(what, What::Cancel(_))),
         acts(|what| matches!(what, What::Amend(..))),

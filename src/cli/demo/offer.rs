@@ -44,9 +44,9 @@ pub(super) fn we_are_twitter(seed: u64, currency: Currency) -> Plan {
         title: "#WeAreTwitter",
         description: "The people who made the platform buy a block of its shares, and hold it in common.",
         currency,
-        minimum: 250_000_00,
-        target: 500_000_00,
-        maximum: 1_000_000_00,
+        minimum: 150_000_00,
+        target: 300_000_00,
+        maximum: 600_000_00,
         minimum_members: 100,
         fee_bearer: FeeBearer::Underwriter,
         fee_bearer_note: "The Internet of Ownership fund, up to USD 25,000",
@@ -170,6 +170,10 @@ pub(super) fn harbour_club(seed: u64, currency: Currency) -> Plan {
         }
         let shares = [1, 1, 1, 1, 1, 1, 1, 1, 1, 2][draw.below(10)];
         let pledge = plan.pledge(pledged_on, person, Promised::Shares(shares));
+        if draw.percent(3) {
+            plan.act(pledged_on + 2, What::Cancel(pledge));
+            continue;
+        }
         let deposit_on = (pledged_on + 1).max(OPEN);
         let door = if draw.percent(30) {
             Door::Webhook

@@ -14,7 +14,7 @@ pub(super) struct Plan {
     pub(super) people: Vec<Person>,
     pub(super) pledges: Vec<Pledge>,
     pub(super) charges: Vec<Charge>,
-    /// By day, and within a day by what has to come first.
+    /// By day, and within a day by round.
     pub(super) acts: Vec<Act>,
 }
 
@@ -69,8 +69,7 @@ pub(super) struct Act {
     pub(super) tell: Option<String>,
 }
 
-/// What is done; with the index of a person, a pledge or a charge. In the order in
-/// which one day's acts are done: those of one kind all at once.
+/// What is done; with the index of a person, a pledge or a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum What {
     StartPledging,
@@ -95,9 +94,24 @@ pub(super) enum What {
 }
 
 impl What {
-    /// True for acts that do not wait for each other.
-    pub(super) fn is_done_with(&self, other: &Self) -> bool {
-        std::mem::discriminant(self) == std::mem::discriminant(other)
+    /// The round of a day in which it is done: a new stage first, pledges after
+    /// their members. Everything else rests on earlier days, and so needs no order.
+    pub(super) const fn round(self) -> u8 {
+        match self {
+            Self::StartPledging | Self::Open => 0,
+            Self::Pledge(_) => 2,
+            Self::Sign(_)
+            | Self::Withdraw(_)
+            | Self::Join(_)
+            | Self::Amend(..)
+            | Self::Cancel(_)
+            | Self::Decline(_)
+            | Self::Take(_)
+            | Self::Notify(..)
+            | Self::Match(_)
+            | Self::Fee(_)
+            | Self::FailLate(_) => 1,
+        }
     }
 }
 
@@ -124,7 +138,8 @@ impl Plan {
 
     /// Puts the acts in the order in which they are played.
     pub(super) fn in_order(mut self) -> Self {
-        self.acts.sort_by_key(|act| (act.day, act.what));
+        self.acts
+            .sort_by_key(|act| (act.day, act.what.round(), act.what));
         self
     }
 

@@ -1,5 +1,7 @@
 //! The reports of a campaign, as a treasurer wants to read them.
 
+use time::OffsetDateTime;
+
 use super::{
     campaign::Playing,
     client::present,
@@ -15,6 +17,7 @@ const DIGEST_SHOWN: usize = 16;
 
 /// Prints all of a campaign's reports; true when its check is clean.
 pub(super) async fn all(playing: &Playing) -> Result<bool, Failure> {
+    print(format_args!("{}\n", "═".repeat(100)));
     trial_balance(playing).await?;
     progress(playing).await?;
     coverage(playing).await?;
@@ -31,10 +34,22 @@ fn head(title: &str, head: Option<pb::ReportHead>) -> Result<(), Failure> {
     };
     let digest = head.digest.get(..DIGEST_SHOWN).unwrap_or(&head.digest);
     print(format_args!(
-        "{title} · {} · {}\nentry {}, {basis} · digest {digest}…\n",
-        head.display_name, head.currency_code, head.entry_number,
+        "{title} · {} · {}\nto entry {} of {}, {basis} · drawn {} · digest {digest}…\n",
+        head.display_name,
+        head.currency_code,
+        head.entry_number,
+        moment(head.entry_recorded_at),
+        moment(head.drawn_at),
     ));
     Ok(())
+}
+
+/// Like "2026-11-22 20:51 UTC".
+fn moment(at: Option<prost_types::Timestamp>) -> String {
+    let at = at.and_then(|at| OffsetDateTime::from_unix_timestamp(at.seconds).ok());
+    at.map_or_else(String::new, |at| {
+        format!("{} {:02}:{:02} UTC", at.date(), at.hour(), at.minute())
+    })
 }
 
 async fn trial_balance(playing: &Playing) -> Result<(), Failure> {
@@ -55,7 +70,10 @@ async fn trial_balance(playing: &Playing) -> Result<(), Failure> {
         ">Balance Dr",
         ">Balance Cr",
     ]);
-    for total in &report.totals {
+    for (position, total) in report.totals.iter().enumerate() {
+        if position > 0 {
+            sheet.gap();
+        }
         let in_book = |row: &&pb::TrialBalanceRow| {
             row.book == total.book && row.share_class == total.share_class
         };
@@ -86,7 +104,6 @@ async fn trial_balance(playing: &Playing) -> Result<(), Failure> {
             amount(total.closing_debit.as_ref()),
             amount(total.closing_credit.as_ref()),
         ]);
-        sheet.gap();
     }
     sheet.print();
     Ok(())
@@ -157,12 +174,15 @@ async fn coverage(playing: &Playing) -> Result<(), Failure> {
     let (held, owed) = (report.held.as_ref(), report.owed.as_ref());
     sheet.row([String::new(), "=".to_owned(), amount(held), amount(owed)]);
     sheet.print();
-    print(format_args!(
-        "coverage {} · fees still to come for {} payments, about {}\n",
-        per_cent(report.coverage_basis_points),
-        report.payments_without_fee,
-        amount(report.estimated_missing_fees.as_ref()),
-    ));
+    let fees = match report.payments_without_fee {
+        0 => "every fee is known".to_owned(),
+        payments => format!(
+            "fees still to come for {payments} payments, about {}",
+            amount(report.estimated_missing_fees.as_ref())
+        ),
+    };
+    let coverage = per_cent(report.coverage_basis_points);
+    print(format_args!("coverage {coverage} · {fees}\n"));
     Ok(())
 }
 
@@ -181,12 +201,12 @@ async fn statement(playing: &Playing) -> Result<(), Failure> {
         "Counts on",
         "Event",
         "Reference",
-        ">Promise",
+        ">Promise ±",
+        ">Held ±",
+        ">Refundable ±",
+        ">Still to pay",
         ">Held",
         ">Refundable",
-        ">= still to pay",
-        ">= held",
-        ">= refundable",
     ]);
     for row in &report.rows {
         sheet.row([

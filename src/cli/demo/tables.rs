@@ -33,7 +33,7 @@ impl Sheet {
         self.table.add_row(cells);
     }
 
-    /// A row of nothing: air before a total's row or after it.
+    /// A row of nothing: air between the parts of a table.
     pub(in crate::cli) fn gap(&mut self) {
         let cells = self.cells(
             self.right
@@ -59,8 +59,7 @@ impl Sheet {
     }
 
     pub(in crate::cli) fn print(&self) {
-        print(self.table.trim_fmt());
-        print("");
+        print(format_args!("{}\n", self.table.trim_fmt()));
     }
 }
 
@@ -106,6 +105,31 @@ pub(super) fn words(name: &str, prefix: &str) -> String {
     rest.replace('_', " ").to_lowercase()
 }
 
+/// The width to which text is set.
+const WIDTH: usize = 100;
+
+/// Text with a margin in front of its first line and the same space in front of
+/// the others.
+pub(super) fn paragraph(margin: &str, text: &str) -> String {
+    let indent = " ".repeat(margin.chars().count());
+    let mut set = margin.to_owned();
+    let mut column = indent.len();
+    for (position, word) in text.split_whitespace().enumerate() {
+        let length = word.chars().count();
+        if position > 0 && column + 1 + length > WIDTH {
+            set.push('\n');
+            set.push_str(&indent);
+            column = indent.len();
+        } else if position > 0 {
+            set.push(' ');
+            column += 1;
+        }
+        set.push_str(word);
+        column += length;
+    }
+    set
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +157,19 @@ mod tests {
         assert_eq!(movement(Some(&money("-10.00"))), "-10.00");
         assert_eq!(movement(None), "");
         assert_eq!(amount(Some(&money("0.00"))), "0.00");
+    }
+
+    #[test]
+    fn a_paragraph_keeps_its_margin() {
+        let set = paragraph("day 1  ", &"word ".repeat(30));
+        assert!(set.starts_with("day 1  word word"));
+        assert!(set.lines().all(|line| line.len() <= WIDTH));
+        assert!(
+            set.lines()
+                .skip(1)
+                .all(|line| line.starts_with("       word"))
+        );
+        assert_eq!(set.split_whitespace().count(), 32);
     }
 
     #[test]
