@@ -887,12 +887,17 @@ impl World {
     /// that this very batch has posted.
     pub(super) fn entry(&self, number: i64) -> Option<(&JournalEntry, Option<i64>)> {
         let posted = &self.written.entries;
-        let read = self.entries.get(&number).map(|row| (&row.entry, row.reversed_by));
+        let read = self
+            .entries
+            .get(&number)
+            .map(|row| (&row.entry, row.reversed_by));
         let (entry, by) = read.or_else(|| {
             let posted = posted.iter().find(|posted| posted.number == number)?;
             Some((&posted.entry, None))
         })?;
-        let just_now = posted.iter().find(|posted| posted.entry.reverses() == Some(number));
+        let just_now = posted
+            .iter()
+            .find(|posted| posted.entry.reverses() == Some(number));
         Some((entry, by.or(just_now.map(|posted| posted.number))))
     }
 
