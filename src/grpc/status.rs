@@ -141,8 +141,8 @@ impl From<ApiError> for Status {
             ),
             ApiError::Precondition(_) => {
                 let mut details = ErrorDetails::new();
-                details.set_error_info(word(Reason::InvalidField), "pledgebook", HashMap::new());
-                details.add_precondition_failure_violation("STATE", "", &message);
+                details.set_error_info(word(Reason::EventState), "pledgebook", HashMap::new());
+                details.add_precondition_failure_violation("EVENT_STATE", "", &message);
                 with_details(Code::FailedPrecondition, &message, details)
             }
             ApiError::App(AppError::Refused(refusal)) => refused(&refusal),
