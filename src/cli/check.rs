@@ -57,7 +57,7 @@ pub(super) fn say(
 ) -> bool {
     let count = differences.len();
     print(format_args!(
-        "{what}: {rules} rules, to entry {entry}: {count} differences\n"
+        "{what}: {rules} rules, to entry {entry}: {count} differences"
     ));
     if count > 0 {
         let mut sheet = Sheet::new(&["Rule", "Subject", ">Stored", ">Should be"]);

@@ -127,8 +127,8 @@ mod tests {
         let mut drawn: Vec<i64> = (0..10_000).map(|_| draw.contribution()).collect();
         drawn.sort_unstable();
         assert!(drawn.first() >= Some(&100) && drawn.last() <= Some(&10_000_000));
-        assert!((50_00..=250_00).contains(&drawn[5_000]), "{}", drawn[5_000]);
-        let round = drawn.iter().filter(|&&cents| cents == 250_00).count();
+        assert!((5_000..=25_000).contains(&drawn[5_000]), "{}", drawn[5_000]);
+        let round = drawn.iter().filter(|&&cents| cents == 25_000).count();
         assert!(round > 500, "{round}");
     }
 

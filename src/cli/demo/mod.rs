@@ -81,12 +81,16 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> Result<Ex
     let stop = CancellationToken::new();
     let mut serving = tokio::spawn(service.serve(listener, stop.clone()));
 
+    let (run, key) = claim(&app, arguments.seed).await?;
     let shown = tokio::select! {
-        shown = show(&app, address, arguments.seed) => shown,
+        shown = show(&app, address, run, &key) => shown,
         () = told.cancelled() => Err("stopped before the end of the story".into()),
     };
+    // Whatever came of it: nobody needs this key again, and an admin's opens every door.
+    let id = ApiKeyId(run.id("key"));
+    app.store.api_key_revoke(id, "cli", app.clock.now()).await?;
     if let (true, Ok(shown)) = (arguments.serve, &shown) {
-        invite(&app, address, shown).await?;
+        invite(&app, address, run, shown).await?;
         tokio::select! {
             () = told.cancelled() => {}
             ended = &mut serving => ended??,
@@ -139,17 +143,16 @@ struct Shown {
 }
 
 /// Plays the story and prints the reports.
-async fn show(app: &App, address: SocketAddr, seed: u64) -> Result<Shown, Failure> {
-    let (run, key) = claim(app, seed).await?;
-    let clients = Clients::connect(address, &key).await?;
+async fn show(app: &App, address: SocketAddr, run: Run, key: &KeySecret) -> Result<Shown, Failure> {
+    let Run { seed, number } = run;
+    let clients = Clients::connect(address, key).await?;
     let [usd, gbp] = ["USD", "GBP"].map(str::parse::<Currency>);
     let plans = [
         offer::we_are_twitter(seed, usd?),
         offer::harbour_club(seed, gbp?),
     ];
     print(format_args!(
-        "Two collective buyouts, {LAST_DAY} days in a few seconds. Seed {seed}, run {}.\n",
-        run.number
+        "Two collective buyouts, {LAST_DAY} days in a few seconds. Seed {seed}, run {number}.\n",
     ));
 
     let started = Instant::now();
@@ -190,9 +193,6 @@ async fn show(app: &App, address: SocketAddr, seed: u64) -> Result<Shown, Failur
     for playing in &campaigns {
         clean &= report::all(playing).await?;
     }
-    // Nobody needs the key of the story any more, and an admin's opens every door.
-    let id = ApiKeyId(run.id("key"));
-    app.store.api_key_revoke(id, "cli", app.clock.now()).await?;
     let campaign = campaigns.first().map(|playing| playing.name.clone());
     Ok(Shown {
         clean,
@@ -251,22 +251,33 @@ async fn summary(playing: &Playing) -> Result<String, Failure> {
 }
 
 /// Prints how to go on from here.
-async fn invite(app: &App, address: SocketAddr, shown: &Shown) -> Result<(), Failure> {
+async fn invite(app: &App, address: SocketAddr, run: Run, shown: &Shown) -> Result<(), Failure> {
     let name = "printed by the demonstration";
     let key = keys::create(&app.store, &app.clock, Role::Treasurer, name, None).await?;
-    let (key, campaign) = (key.reveal(), &shown.campaign);
+    let (key, campaign, request) = (key.reveal(), &shown.campaign, run.id("a call to try"));
+    let buf = "buf curl --protocol grpc --http2-prior-knowledge";
+    let service = format!("http://{address}/pledgebook.v1.");
     print(format_args!(
-        "\nServing gRPC, gRPC-Web and webhooks on http://{address} until Ctrl-C.\n\
-         A development key, a treasurer's: {key}\n\n\
-         Three calls to try (buf is at https://buf.build, or `npx @bufbuild/buf`):\n\n\
-         buf curl --protocol grpc --http2-prior-knowledge \\\n  \
-           http://{address}/pledgebook.v1.CampaignService/GetPublicProgress \\\n  \
-           -d '{{\"name\":\"{campaign}\"}}'\n\n\
-         buf curl --protocol grpc --http2-prior-knowledge -H 'authorization: Bearer {key}' \\\n  \
-           http://{address}/pledgebook.v1.LedgerService/ListEntries \\\n  \
-           -d '{{\"campaign\":\"{campaign}\",\"pageSize\":3}}'\n\n\
-         curl -H 'content-type: application/grpc-web-text' -d AAAAAAA= \\\n  \
-           http://{address}/grpc.health.v1.Health/Check\n"
+        r#"Serving gRPC, gRPC-Web and webhooks on http://{address} until Ctrl-C.
+A development key, a treasurer's: {key}
+
+Three calls to try. buf reads the API by reflection; it is at https://buf.build, and `npx
+@bufbuild/buf` is the same program.
+
+# What everybody may see, without a key.
+{buf} \
+  -d '{{"name":"{campaign}"}}' \
+  {service}CampaignService/GetPublicProgress
+
+# A signature. Sent again, it answers "replayed": the request id makes it the same call.
+{buf} -H 'authorization: Bearer {key}' \
+  -d '{{"requestId":"{request}","campaign":"{campaign}","displayName":"You","email":"you@example.org"}}' \
+  {service}MemberService/SignCampaign
+
+# gRPC-Web, which needs nothing but curl: is the service well?
+curl -s -H 'content-type: application/grpc-web-text' -d AAAAAAA= \
+  http://{address}/grpc.health.v1.Health/Check | base64 -d
+"#
     ));
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::{
     draw::Draw,
-    plan::{Door, LAST_DAY, Plan, Promised, What},
+    plan::{Door, LAST_DAY, Plan, Promised, What, whole},
 };
 use crate::{grpc::pb::FeeBearer, money::Currency};
 
@@ -44,16 +44,16 @@ pub(super) fn we_are_twitter(seed: u64, currency: Currency) -> Plan {
         title: "#WeAreTwitter",
         description: "The people who made the platform buy a block of its shares, and hold it in common.",
         currency,
-        minimum: 150_000_00,
-        target: 300_000_00,
-        maximum: 600_000_00,
+        minimum: whole(150_000),
+        target: whole(300_000),
+        maximum: whole(600_000),
         minimum_members: 100,
         fee_bearer: FeeBearer::Underwriter,
         fee_bearer_note: "The Internet of Ownership fund, up to USD 25,000",
         share: Share {
             title: "Founding share",
-            price: 10_00,
-            nominal: 1_00,
+            price: whole(10),
+            nominal: whole(1),
             authorised: 200_000,
             most_per_member: 10_000,
         },
@@ -80,8 +80,8 @@ pub(super) fn we_are_twitter(seed: u64, currency: Currency) -> Plan {
         // Some come back and give a little more.
         if number % 15 == 7 {
             let day = (pledged_on + 5).min(LAST_DAY - 1);
-            let again = plan.pledge(day, person, Promised::Amount(25_00));
-            crowd_pays(&mut plan, &mut draw, again, day, 25_00);
+            let again = plan.pledge(day, person, Promised::Amount(whole(25)));
+            crowd_pays(&mut plan, &mut draw, again, day, whole(25));
         }
     }
     plan.in_order()
@@ -93,7 +93,7 @@ fn crowd_pays(plan: &mut Plan, draw: &mut Draw, pledge: usize, pledged_on: i64, 
     match (draw.below(100), promise) {
         (0..3, _) => return plan.act(pledged_on + 2, What::Cancel(pledge)),
         (3..7, Some(Promised::Amount(_))) => {
-            gross += 10_00;
+            gross += whole(10);
             plan.act(pledged_on + 1, What::Amend(pledge, gross));
         }
         // Promised, and never heard of again.
@@ -102,7 +102,7 @@ fn crowd_pays(plan: &mut Plan, draw: &mut Draw, pledge: usize, pledged_on: i64, 
     }
     let day = (pledged_on + 1).max(OPEN) + i64::from(draw.percent(50));
     // Nobody puts five thousand on a card.
-    let door = match (gross >= 5_000_00, draw.below(100)) {
+    let door = match (gross >= whole(5_000), draw.below(100)) {
         (true, _) => Door::Bank,
         (false, 0..24) => Door::Webhook,
         (false, 24..32) => Door::Debit,
@@ -115,9 +115,9 @@ fn crowd_pays(plan: &mut Plan, draw: &mut Draw, pledge: usize, pledged_on: i64, 
 fn overpayer(plan: &mut Plan) {
     let rosa = plan.person(("Rosa", "Varga"));
     plan.act(1, What::Sign(rosa));
-    let pledge = plan.pledge(PLEDGING, rosa, Promised::Amount(100_00));
-    plan.act(8, What::Amend(pledge, 250_00));
-    let charge = plan.charge(pledge, 275_00, Door::Webhook);
+    let pledge = plan.pledge(PLEDGING, rosa, Promised::Amount(whole(100)));
+    plan.act(8, What::Amend(pledge, whole(250)));
+    let charge = plan.charge(pledge, whole(275), Door::Webhook);
     plan.tell(
         12,
         What::Notify(charge, true),
@@ -126,8 +126,8 @@ fn overpayer(plan: &mut Plan) {
     );
     plan.act(13, What::Fee(charge));
     let bounced = plan.person(("Idris", "Okafor"));
-    let pledge = plan.pledge(10, bounced, Promised::Amount(400_00));
-    let charge = plan.pay(13, pledge, 400_00, Door::Debit);
+    let pledge = plan.pledge(10, bounced, Promised::Amount(whole(400)));
+    let charge = plan.pay(13, pledge, whole(400), Door::Debit);
     plan.tell(
         18,
         What::FailLate(charge),
@@ -144,16 +144,16 @@ pub(super) fn harbour_club(seed: u64, currency: Currency) -> Plan {
         title: "Harbour Lane FC supporters",
         description: "The supporters buy their club out of administration: one share, one vote.",
         currency,
-        minimum: 75_000_00,
-        target: 150_000_00,
-        maximum: 250_000_00,
+        minimum: whole(75_000),
+        target: whole(150_000),
+        maximum: whole(250_000),
         minimum_members: 60,
         fee_bearer: FeeBearer::MembersDisclosed,
         fee_bearer_note: "2.5 % of what is returned, as the offer document says on page 3",
         share: Share {
             title: "Community share",
-            price: 1_000_00,
-            nominal: 1_000_00,
+            price: whole(1_000),
+            nominal: whole(1_000),
             authorised: 3_000,
             most_per_member: 20,
         },
@@ -192,7 +192,7 @@ pub(super) fn harbour_club(seed: u64, currency: Currency) -> Plan {
 }
 
 /// What makes a place in the queue sure.
-const DEPOSIT: i64 = 100_00;
+const DEPOSIT: i64 = whole(100);
 
 /// Pays a deposit, then the balance without a reference.
 fn depositor(plan: &mut Plan) {
@@ -200,7 +200,7 @@ fn depositor(plan: &mut Plan) {
     plan.act(2, What::Sign(gwen));
     let pledge = plan.pledge(6, gwen, Promised::Shares(1));
     plan.pay(10, pledge, DEPOSIT, Door::Card);
-    let charge = plan.charge(pledge, 900_00, Door::Unnamed);
+    let charge = plan.charge(pledge, whole(900), Door::Unnamed);
     plan.tell(
         16,
         What::Take(charge),
@@ -211,7 +211,7 @@ fn depositor(plan: &mut Plan) {
         What::Match(charge),
         "The treasurer finds out whose the 900.00 is: Gwen Griffiths' share is paid in full.",
     );
-    let waiting = plan.charge(pledge, 50_00, Door::Unnamed);
+    let waiting = plan.charge(pledge, whole(50), Door::Unnamed);
     plan.act(LAST_DAY - 1, What::Take(waiting));
 }
 

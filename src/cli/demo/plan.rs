@@ -115,6 +115,11 @@ impl What {
     }
 }
 
+/// Whole units of the currency in its hundredths.
+pub(super) const fn whole(units: i64) -> i64 {
+    units * 100
+}
+
 /// The fee of a card payment: 2.9 % and 30 hundredths, the percentage rounded half
 /// up to a whole hundredth.
 pub(super) const fn fee_half_up(gross: i64) -> i64 {
@@ -245,10 +250,10 @@ mod tests {
     #[test]
     fn the_fee_is_rounded_half_up() {
         // 2.9 % of 50.00 is 1.45 exactly; of 1.00 it is 0.029; of 2.50 it is 0.0725.
-        for (gross, fee) in [(50_00, 1_75), (1_00, 33), (2_50, 37), (10_000_000, 290_030)] {
+        for (gross, fee) in [(5_000, 175), (100, 33), (250, 37), (10_000_000, 290_030)] {
             assert_eq!(fee_half_up(gross), fee, "{gross}");
         }
-        // A half goes up: 2.9 % of 0.50 is 0.0145, of 5.00 is 0.145.
-        assert_eq!(fee_half_up(5_00), 15 + 30);
+        // A half goes up: 2.9 % of 5.00 is 0.145.
+        assert_eq!(fee_half_up(500), 15 + 30);
     }
 }

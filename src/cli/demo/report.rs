@@ -239,10 +239,12 @@ async fn checked(playing: &Playing) -> Result<bool, Failure> {
             difference.expected.clone(),
         ]
     });
-    Ok(check::say(
+    let clean = check::say(
         &format!("CHECK · {}", playing.plan.offer.title),
         checked.entry_number,
         checked.rules.len(),
         differences,
-    ))
+    );
+    print("");
+    Ok(clean)
 }
