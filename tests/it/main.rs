@@ -18,3 +18,4 @@ mod architecture;
 mod book;
 mod campaign;
 mod harness;
+mod property;
