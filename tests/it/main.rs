@@ -19,3 +19,4 @@ mod book;
 mod campaign;
 mod harness;
 mod property;
+mod webhook;
