@@ -6,3 +6,4 @@ pub mod id;
 pub mod ledger;
 pub mod money;
 pub mod postgres;
+pub mod report;

@@ -3,7 +3,7 @@
 //! Each entry's digest is the SHA-256 of the digest before it and of the
 //! entry's stored columns in a fixed, unambiguous layout (all integers big
 //! endian). Whoever knows a later digest can tell whether any earlier entry was
-//! changed, added, left out or moved. `report/check.sql` computes the same from
+//! changed, added, left out or moved. `report/check/digest_chain.sql` computes the same from
 //! the stored rows, in SQL: a second code path.
 //!
 //! | part | bytes |

@@ -1,0 +1,16 @@
+-- The totals by value date are the sums of the lines.
+WITH summed AS (
+    SELECT line.account_no, entry.value_date,
+        sum(greatest(line.amount, 0)) AS debits, sum(greatest(-line.amount, 0)) AS credits
+    FROM line
+    JOIN journal_entry AS entry ON entry.campaign_id = $1 AND entry.entry_no = line.entry_no
+    WHERE line.campaign_id = $1
+    GROUP BY line.account_no, entry.value_date
+), stored AS (
+    SELECT account_no, value_date, debits, credits FROM account_day WHERE campaign_id = $1
+)
+SELECT concat('account ', account_no, ' on ', value_date),
+    'debits ' || stored.debits || ', credits ' || stored.credits,
+    'debits ' || summed.debits || ', credits ' || summed.credits
+FROM stored FULL JOIN summed USING (account_no, value_date)
+WHERE (stored.debits, stored.credits) IS DISTINCT FROM (summed.debits, summed.credits)

@@ -1,0 +1,162 @@
+//! What the ledger tells: read-only answers, one `.rs` and one `.sql` a report.
+//!
+//! Every answer comes from one `REPEATABLE READ READ ONLY` database transaction,
+//! so its head and its rows are of the same moment. Where a report is *as of an
+//! entry*, it is made of what can never change: lines carry their running
+//! balance, so an account's balance after entry N is one probe of the lines'
+//! primary key, and the same report drawn years later is the same to the cent.
+//! Nothing here sums a hot account's lines; only `check` reads everything, since
+//! that is its work.
+//!
+//! | file | tells |
+//! |---|---|
+//! | `head` | what a report must print to be drawn again |
+//! | `trial_balance` | every account: opening, movements, closing |
+//! | `general_ledger` | lines in order, with running balances |
+//! | `entries` | entries as they stand in the journal |
+//! | `accounts` | accounts and their balances |
+//! | `backer_statement` | what one member promised, paid and is owed |
+//! | `progress`, `public_progress` | the ladder of certainty; what everybody may see |
+//! | `coverage` | what is held against what is owed |
+//! | `check` | every stored number recomputed |
+//!
+//! Amounts are sums of `bigint`, which PostgreSQL makes `numeric`; the cast back
+//! fails where it does not fit, and a failed report is better than a wrong one.
+
+mod accounts;
+mod backer_statement;
+mod check;
+mod coverage;
+mod entries;
+mod general_ledger;
+mod head;
+mod progress;
+mod public_progress;
+mod trial_balance;
+
+use std::fmt;
+
+use sqlx::{PgPool, Postgres, Transaction};
+use uuid::Uuid;
+
+pub use accounts::{AccountView, AsOf, BalanceAsOf};
+pub use backer_statement::{BackerStatement, BackerStatementRow, HeldShares};
+pub use check::{CheckResult, Difference};
+pub use coverage::{Coverage, CoverageRow};
+pub use entries::EntryView;
+pub use general_ledger::{GeneralLedger, GeneralLedgerRow, LineCursor};
+pub use head::{Basis, Head};
+pub use progress::{Progress, ProgressRow, Rung};
+pub use public_progress::PublicProgress;
+pub use trial_balance::{
+    Period, Sides, TrialBalance, TrialBalanceQuery, TrialBalanceRow, TrialBalanceTotal,
+};
+
+use crate::{
+    ledger::{AccountKey, Code, Event},
+    money::Amount,
+};
+
+/// The reports, on a pool of the role that may only read.
+#[derive(Clone, Debug)]
+pub struct Reports {
+    pool: PgPool,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// What is asked about does not exist.
+    #[error("{what} does not exist")]
+    NotFound {
+        /// What, as a resource name.
+        what: String,
+    },
+    /// The ledger has not come to this entry yet.
+    #[error("the ledger has no entry {entry} yet")]
+    AsOfInFuture {
+        /// The entry that was asked for.
+        entry: i64,
+    },
+    /// A period that ends before it begins.
+    #[error("the period ends before it begins")]
+    PeriodIsBackwards,
+    /// The database failed, or holds what this version does not know.
+    #[error("the database gave no answer")]
+    Database(#[from] sqlx::Error),
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T, C> {
+    /// The rows, in order.
+    pub rows: Vec<T>,
+    /// After what the next page begins; nothing on the last page.
+    pub next: Option<C>,
+}
+
+impl<T, C> Page<T, C> {
+    /// A page of what was read with one row more than asked for: the row more
+    /// tells whether there is a next page, without a count.
+    fn of(mut rows: Vec<T>, limit: usize, cursor: impl FnOnce(&T) -> C) -> Self {
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(cursor);
+        Self { rows, next }
+    }
+}
+
+impl Reports {
+    /// Reports on this pool.
+    #[must_use]
+    pub const fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// A database transaction that sees one moment and can write nothing.
+    async fn snapshot(&self) -> Result<Transaction<'static, Postgres>, ReportError> {
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        Ok(self.pool.begin_with(begin).await?)
+    }
+}
+
+/// One row more than the page holds; see [`Page::of`].
+fn one_more(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
+}
+
+fn not_found(what: impl fmt::Display) -> ReportError {
+    ReportError::NotFound {
+        what: what.to_string(),
+    }
+}
+
+/// What the database holds, where this program knows it. A newer program may
+/// have written what an older one cannot read.
+fn known<T>(value: Option<T>, what: impl fmt::Display) -> Result<T, ReportError> {
+    value.ok_or_else(|| unreadable(format!("{what} is not known to this version")))
+}
+
+fn unreadable(problem: String) -> ReportError {
+    ReportError::Database(sqlx::Error::Decode(problem.into()))
+}
+
+fn code(number: i16) -> Result<Code, ReportError> {
+    known(Code::of_number(number), format_args!("code {number}"))
+}
+
+fn event(word: &str) -> Result<Event, ReportError> {
+    known(Event::of_word(word), format_args!("event {word}"))
+}
+
+fn account_key(number: i16, commodity: &str, owner: Uuid) -> Result<AccountKey, ReportError> {
+    let commodity_known = known(commodity.parse().ok(), commodity)?;
+    let key = AccountKey::of_owner_id(code(number)?, commodity_known, owner);
+    known(key, format_args!("account {number}.{commodity}.{owner}"))
+}
+
+/// A sum that may not leave the range: a wrong total is worse than none.
+fn plus(sum: Amount, amount: Amount) -> Result<Amount, ReportError> {
+    let too_much = || unreadable("a sum leaves the range of an amount".to_owned());
+    sum.checked_add(amount).ok_or_else(too_much)
+}

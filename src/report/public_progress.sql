@@ -1,0 +1,9 @@
+-- A campaign's tally beside the terms in force.
+SELECT campaign.display_name, campaign.stage, campaign.currency, campaign_head.change_no,
+    tally.signed + tally.converted AS "signatures!", tally.pledging_members, tally.pledged,
+    tally.paying_members, tally.held, terms.target, terms.minimum, terms.deadline
+FROM campaign
+JOIN campaign_head ON campaign_head.campaign_id = campaign.campaign_id
+JOIN tally ON tally.campaign_id = campaign.campaign_id
+JOIN terms ON terms.campaign_id = campaign.campaign_id AND terms.version = campaign.terms_version
+WHERE campaign.campaign_id = $1
