@@ -126,7 +126,9 @@ impl Service {
             .serve_with_incoming_shutdown(TcpListenerStream::new(listener), signal);
         let served = until_drained(serving, &shutdown).await;
         shutdown.cancel();
-        if let Err(error) = worker.await {
+        if let Err(error) = worker.await
+            && error.is_panic()
+        {
             tracing::error!(%error, "the webhook worker ended badly");
         }
         self.app.books.drain().await;

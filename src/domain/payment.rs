@@ -186,19 +186,25 @@ pub(super) fn taken(
     member: MemberId,
     pledge: Option<PledgeId>,
 ) -> Result<Amount, Rejection> {
-    let campaign = world.campaign()?;
-    if campaign.stage != Stage::Open {
+    if world.campaign()?.stage != Stage::Open {
         return Ok(Amount::ZERO);
     }
-    let mut most = gross.min(campaign.terms.maximum.saturating_sub(world.tally.held));
-    if let Some(cap) = campaign.member_cap() {
-        let held = world.member_balance(member, Code::ApplicationMoney);
-        most = most.min(cap.saturating_sub(held));
-    }
+    let mut most = gross.min(room(world, member)?);
     if let Some(pledge) = pledge {
         most = most.min(world.pledge(pledge)?.outstanding());
     }
     Ok(most.max(Amount::ZERO))
+}
+
+/// The room for a member's money, under the member's cap and the campaign's maximum.
+pub(super) fn room(world: &World, member: MemberId) -> Result<Amount, Refusal> {
+    let campaign = world.campaign()?;
+    let room = campaign.terms.maximum.saturating_sub(world.tally.held);
+    let Some(cap) = campaign.member_cap() else {
+        return Ok(room);
+    };
+    let held = world.member_balance(member, Code::ApplicationMoney);
+    Ok(room.min(cap.saturating_sub(held)))
 }
 
 pub(super) fn register(world: &World, account: &MoneyAccount) -> Result<Decision, Rejection> {

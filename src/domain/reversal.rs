@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use super::{
     Decision, Put, Refusal, Rejection, World,
-    payment::{CAPTURES, Payment, PaymentEvent},
+    payment::{CAPTURES, Payment, PaymentEvent, room},
 };
 use crate::{
     id::{PaymentId, PledgeId},
@@ -80,6 +80,14 @@ pub(super) fn reverse(
     };
     let payment = world.payment(payment)?;
     let after = payment_before(payment, entry)?;
+    let more = after.held.saturating_sub(payment.held);
+    if let Some(member) = payment.member.filter(|_| more.is_positive())
+        && more > room(world, member)?
+    {
+        return Err(not_reversible(
+            "others' money, or the member's own, has taken its room since",
+        ));
+    }
     let pledge = pledge_before(world, payment.id, entry)?;
     Ok(Decision::of([Put::Payment(after)])
         .also(pledge)

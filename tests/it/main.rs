@@ -18,3 +18,5 @@ mod architecture;
 mod book;
 mod campaign;
 mod harness;
+mod property;
+mod webhook;
