@@ -234,7 +234,7 @@ impl Playing {
 
     /// What makes the outside ids of a charge its own, in this run and all others.
     pub(super) fn key(&self, charge: usize) -> String {
-        format!("demo_{}_{}_{charge:04}", self.run, self.plan.offer.key)
+        format!("{}_{}_{charge:04}", self.plan.offer.key, self.run)
     }
 
     /// When a charge's news happened: some time in the hours before they arrive.
