@@ -85,7 +85,7 @@ pub(super) async fn store(settings: &Settings, database: &Database) -> Result<St
 
 /// The reports, on a few connections of their own.
 pub(super) async fn reports(database: &Database) -> Result<Reports, Failure> {
-    let store = Store::connect(&database.report, 4).await?;
+    let store = Store::connect_to_read(&database.report, 4).await?;
     Ok(Reports::new(store.pool().clone()))
 }
 
@@ -138,6 +138,7 @@ pub(super) async fn service(settings: &Settings, database: &Database) -> Result<
         app,
         reports: reports(database).await?,
         reflection: settings.reflection,
+        origins: settings.origins.clone(),
     })
 }
 

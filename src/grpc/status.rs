@@ -206,6 +206,13 @@ fn of_store(error: &StoreError) -> Status {
     }
 }
 
+/// The caller's time is over; what was queued is carried out all the same.
+pub(super) fn out_of_time() -> Status {
+    let message = "the call's deadline passed; the same request id tells what became of it";
+    let reason = Reason::DeadlineExceeded;
+    status(Code::DeadlineExceeded, reason, message, HashMap::new())
+}
+
 /// Says that it is our fault and under which id it is logged, and nothing else.
 fn internal(incident: &str) -> Status {
     let message = format!("a fault of this service; it is logged as incident {incident}");

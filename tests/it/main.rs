@@ -17,6 +17,7 @@
 mod architecture;
 mod book;
 mod campaign;
+mod domain;
 mod harness;
 mod property;
 mod webhook;
