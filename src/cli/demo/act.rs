@@ -237,10 +237,13 @@ impl Playing {
         format!("{}_{}_{charge:04}", self.plan.offer.key, self.run)
     }
 
-    /// When a charge's news happened: some time in the hours before they arrive.
+    /// When a charge's news happened: in the hours before they arrive, and never on
+    /// the day before, or what has cleared would depend on the hour of the play.
     pub(super) fn occurred(&self, charge: usize) -> OffsetDateTime {
+        let now = self.clock.now();
+        let of_today = i64::from(now.hour()) * 60 + i64::from(now.minute());
         let minutes = i64::try_from(charge * 37 % 480).unwrap_or(0);
-        self.clock.now() - time::Duration::minutes(minutes)
+        now - time::Duration::minutes(minutes % (of_today + 1))
     }
 }
 

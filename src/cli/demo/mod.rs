@@ -152,7 +152,7 @@ async fn show(app: &App, address: SocketAddr, run: Run, key: &KeySecret) -> Resu
         offer::harbour_club(seed, gbp?),
     ];
     print(format_args!(
-        "Two collective buyouts, {LAST_DAY} days in a few seconds. Seed {seed}, run {number}.\n",
+        "Two collective buyouts, {LAST_DAY} days in seconds. Seed {seed}, run {number}.\n",
     ));
 
     let started = Instant::now();
@@ -274,9 +274,9 @@ Three calls to try. buf reads the API by reflection; it is at https://buf.build,
   -d '{{"requestId":"{request}","campaign":"{campaign}","displayName":"You","email":"you@example.org"}}' \
   {service}MemberService/SignCampaign
 
-# gRPC-Web, which needs nothing but curl: is the service well?
-curl -s -H 'content-type: application/grpc-web-text' -d AAAAAAA= \
-  http://{address}/grpc.health.v1.Health/Check | base64 -d
+# gRPC-Web, which needs nothing but curl: a healthy service answers grpc-status:0.
+printf '\0\0\0\0\0' | curl -s -H 'content-type: application/grpc-web+proto' --data-binary @- \
+  http://{address}/grpc.health.v1.Health/Check | tr -cd '[:print:]'
 "#
     ));
     Ok(())
