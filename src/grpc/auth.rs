@@ -175,13 +175,17 @@ impl Guard {
         F: Future<Output = Response<R>>,
     {
         let deadline = deadline(request.headers());
-        match self.admit(request.uri().path(), request.headers()).await {
-            Err(error) => Status::from(error).into_http(),
-            Ok(caller) => {
-                request.extensions_mut().insert(Call { caller, deadline });
-                within(deadline, next(request)).await
+        // Looking a key up takes time too, and the caller's runs.
+        let call = async move {
+            match self.admit(request.uri().path(), request.headers()).await {
+                Err(error) => Status::from(error).into_http(),
+                Ok(caller) => {
+                    request.extensions_mut().insert(Call { caller, deadline });
+                    next(request).await
+                }
             }
-        }
+        };
+        within(deadline, call).await
     }
 
     async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Caller, ApiError> {

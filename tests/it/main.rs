@@ -15,5 +15,6 @@
 )]
 
 mod architecture;
+mod attacks;
 mod campaign;
 mod harness;
