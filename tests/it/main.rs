@@ -14,7 +14,11 @@
     reason = "tests say what they expect by failing"
 )]
 
+mod access;
 mod architecture;
 mod attacks;
 mod campaign;
 mod harness;
+mod requests;
+mod schema;
+mod wire;
