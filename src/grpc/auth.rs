@@ -280,11 +280,14 @@ async fn within<R: Default>(
     deadline: Option<Instant>,
     call: impl Future<Output = Response<R>>,
 ) -> Response<R> {
+    let too_late = || Status::from(ApiError::from(BookError::DeadlineExceeded)).into_http();
     let response = match deadline {
         None => call.await,
+        // A timer takes a millisecond to notice, in which a call might begin to write.
+        Some(deadline) if deadline <= Instant::now() => return too_late(),
         Some(deadline) => match tokio::time::timeout_at(deadline, call).await {
             Ok(response) => response,
-            Err(_) => return Status::from(ApiError::from(BookError::DeadlineExceeded)).into_http(),
+            Err(_) => return too_late(),
         },
     };
     let headers = response.headers();

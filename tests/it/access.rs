@@ -458,7 +458,7 @@ async fn a_key_of_one_campaign_lists_that_one_and_makes_none() {
             .unwrap()
             .into_inner();
         let names: Vec<String> = listed.campaigns.into_iter().map(|c| c.name).collect();
-        assert_eq!(names, [two.mine.name.clone()], "{role:?}");
+        assert_eq!(names, std::slice::from_ref(&two.mine.name), "{role:?}");
         assert_eq!(listed.next_page_token, "");
     }
     let all = tester
