@@ -88,6 +88,8 @@ CREATE TABLE campaign_head (
     campaign_id uuid PRIMARY KEY,
     -- The last change: every recorded outcome, refusals too.
     change_no bigint NOT NULL DEFAULT 0,
+    -- The last entry that a change names as its own; equals entry_no at every commit.
+    claimed_entry_no bigint NOT NULL DEFAULT 0,
     -- The last entry whose lines are all there.
     entry_no bigint NOT NULL DEFAULT 0,
     -- The last entry whose header is there; equals entry_no at every commit.
@@ -96,6 +98,10 @@ CREATE TABLE campaign_head (
     account_no integer NOT NULL DEFAULT 0,
     -- When the last change was recorded; time does not run backwards in a campaign.
     recorded_at timestamptz NOT NULL DEFAULT '-infinity',
+    -- The last database transaction that recorded changes, and the first change of
+    -- it: what came before stands, and takes no more history.
+    written_in xid8 NOT NULL DEFAULT '0',
+    written_from bigint NOT NULL DEFAULT 0,
     -- The digest after the last entry: 32 zero bytes before the first.
     digest bytea NOT NULL DEFAULT decode(repeat('00', 32), 'hex')
         CONSTRAINT digest_is_sha256 CHECK (length(digest) = 32),
@@ -155,7 +161,7 @@ CREATE TABLE change (
     principal text NOT NULL,
     -- One keyed hash a field of the request: says later which field a reused request id changed.
     fields bytea NOT NULL,
-    recorded_at timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL CONSTRAINT a_moment_is_finite CHECK (isfinite(recorded_at)),
     -- The entries it posted: none, or first to last.
     first_entry_no bigint,
     last_entry_no bigint,
@@ -210,8 +216,12 @@ CREATE TABLE journal_entry (
     digest bytea NOT NULL CONSTRAINT digest_is_sha256 CHECK (length(digest) = 32),
     PRIMARY KEY (campaign_id, entry_no),
     CONSTRAINT an_entry_is_reversed_once UNIQUE (campaign_id, reverses),
+    CONSTRAINT dates_are_finite CHECK (isfinite(occurred_at) AND isfinite(value_date)),
     CONSTRAINT an_entry_has_two_lines CHECK (cardinality(accounts) >= 2),
-    CONSTRAINT a_reversal_follows_its_original CHECK (reverses < entry_no)
+    -- An array may begin anywhere; readers number the lines from 1.
+    CONSTRAINT lines_are_numbered_from_one
+        CHECK (array_ndims(accounts) = 1 AND array_lower(accounts, 1) = 1),
+    CONSTRAINT a_reversal_follows_its_original CHECK (reverses > 0 AND reverses < entry_no)
 );
 
 -- The lines. No foreign keys: post_lines() joins the header and the balance row
@@ -272,7 +282,8 @@ $$;
 CREATE TRIGGER open_accounts AFTER INSERT ON account
 REFERENCING NEW TABLE AS opened FOR EACH STATEMENT EXECUTE FUNCTION open_accounts();
 
--- Changes take the campaign's next numbers, and time does not run backwards.
+-- Changes take the campaign's next numbers, time does not run backwards, and the
+-- entries that they name are the next ones, each named once.
 CREATE FUNCTION number_changes() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -280,10 +291,24 @@ DECLARE
 BEGIN
     FOR of_campaign IN
         SELECT campaign_id, count(*) AS how_many, min(change_no) AS first_no, max(change_no) AS last_no,
-            min(recorded_at) AS first_at, max(recorded_at) AS last_at
+            min(recorded_at) AS first_at, max(recorded_at) AS last_at,
+            min(first_entry_no) AS first_entry_no, max(last_entry_no) AS last_entry_no,
+            sum(last_entry_no - first_entry_no + 1) AS entries
         FROM recorded GROUP BY campaign_id
     LOOP
-        UPDATE campaign_head SET change_no = of_campaign.last_no, recorded_at = of_campaign.last_at
+        IF EXISTS (
+            SELECT FROM campaign_head
+            WHERE campaign_id = of_campaign.campaign_id
+                AND (claimed_entry_no + 1 <> of_campaign.first_entry_no
+                    OR claimed_entry_no + of_campaign.entries <> of_campaign.last_entry_no)
+        ) THEN
+            PERFORM refuse('a_change_names_the_next_entries', of_campaign.campaign_id::text);
+        END IF;
+        UPDATE campaign_head SET change_no = of_campaign.last_no, recorded_at = of_campaign.last_at,
+            claimed_entry_no = coalesce(of_campaign.last_entry_no, claimed_entry_no),
+            written_in = pg_current_xact_id(),
+            written_from = CASE written_in WHEN pg_current_xact_id() THEN written_from
+                ELSE of_campaign.first_no END
         WHERE campaign_id = of_campaign.campaign_id
             AND change_no + 1 = of_campaign.first_no
             AND change_no + of_campaign.how_many = of_campaign.last_no
@@ -298,8 +323,32 @@ $$;
 CREATE TRIGGER number_changes AFTER INSERT ON change
 REFERENCING NEW TABLE AS recorded FOR EACH STATEMENT EXECUTE FUNCTION number_changes();
 
--- Headers take the campaign's next entry numbers. Their lines must follow in
--- the same database transaction: lines_follow() looks at commit.
+-- History is written with its change and never added to: a request id would be
+-- answered differently the next time.
+CREATE FUNCTION keep_history() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM (
+            SELECT campaign_id, min(change_no) AS first_no, max(change_no) AS last_no
+            FROM remembered GROUP BY campaign_id
+        ) AS of_campaign
+        LEFT JOIN campaign_head ON campaign_head.campaign_id = of_campaign.campaign_id
+            AND written_in = pg_current_xact_id()
+            AND first_no >= written_from AND last_no <= change_no
+        WHERE campaign_head.campaign_id IS NULL
+    ) THEN
+        PERFORM refuse('history_is_written_with_its_change', TG_TABLE_NAME);
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER keep_history AFTER INSERT ON history
+REFERENCING NEW TABLE AS remembered FOR EACH STATEMENT EXECUTE FUNCTION keep_history();
+
+-- Headers take the campaign's next entry numbers, and each is of the change that
+-- names it. Their lines must follow in the same database transaction:
+-- lines_follow() looks at commit.
 CREATE FUNCTION announce_entries() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -307,7 +356,6 @@ DECLARE
 BEGIN
     FOR of_campaign IN
         SELECT campaign_id, count(*) AS how_many, min(entry_no) AS first_no, max(entry_no) AS last_no,
-            min(change_no) AS first_change_no, max(change_no) AS last_change_no,
             min(recorded_at) AS first_at, max(recorded_at) AS last_at
         FROM announced GROUP BY campaign_id
     LOOP
@@ -318,26 +366,34 @@ BEGIN
         WHERE campaign_id = of_campaign.campaign_id
             AND announced_entry_no + 1 = of_campaign.first_no
             AND announced_entry_no + of_campaign.how_many = of_campaign.last_no
-            AND of_campaign.first_change_no > 0
-            AND of_campaign.last_change_no <= change_no
             AND recorded_at = of_campaign.first_at AND recorded_at = of_campaign.last_at;
         IF NOT FOUND THEN
-            PERFORM refuse('entry_numbers_are_dense_and_of_this_change', of_campaign.campaign_id::text);
+            PERFORM refuse('entry_numbers_are_dense_and_of_this_moment', of_campaign.campaign_id::text);
         END IF;
     END LOOP;
+    IF EXISTS (
+        SELECT FROM announced
+        LEFT JOIN change ON change.campaign_id = announced.campaign_id
+            AND change.change_no = announced.change_no
+            AND announced.entry_no BETWEEN change.first_entry_no AND change.last_entry_no
+        WHERE change.change_no IS NULL
+    ) THEN
+        PERFORM refuse('an_entry_is_of_the_change_that_names_it', TG_TABLE_NAME);
+    END IF;
     RETURN NULL;
 END
 $$;
 CREATE TRIGGER announce_entries AFTER INSERT ON journal_entry
 REFERENCING NEW TABLE AS announced FOR EACH STATEMENT EXECUTE FUNCTION announce_entries();
 
--- At commit no header stands without its lines.
+-- At commit no header stands without its lines, and no change without its entries.
 CREATE FUNCTION lines_follow() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     IF EXISTS (
         SELECT FROM campaign_head
-        WHERE campaign_id = NEW.campaign_id AND announced_entry_no <> entry_no
+        WHERE campaign_id = NEW.campaign_id
+            AND (announced_entry_no <> entry_no OR claimed_entry_no <> entry_no)
     ) THEN
         PERFORM refuse('an_entry_has_its_lines', NEW.campaign_id::text);
     END IF;
@@ -346,7 +402,8 @@ END
 $$;
 CREATE CONSTRAINT TRIGGER lines_follow AFTER UPDATE ON campaign_head
 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
-WHEN (NEW.announced_entry_no <> NEW.entry_no) EXECUTE FUNCTION lines_follow();
+WHEN (NEW.announced_entry_no <> NEW.entry_no OR NEW.claimed_entry_no <> NEW.entry_no)
+EXECUTE FUNCTION lines_follow();
 
 -- Posts the lines of one statement: checks that they complete the next entries
 -- of one campaign and balance, and moves the balances by their sums.
@@ -401,17 +458,30 @@ BEGIN
         PERFORM refuse('an_entry_balances', the_campaign || ' ' || unbalanced);
     END IF;
 
-    WITH movement AS (
-        SELECT account_no, sum(amount) AS amount, sum(greatest(amount, 0)) AS debits,
+    -- What an account stood at before each line, by that line's own running balance:
+    -- the same for all of its lines, and what it does stand at. The last line alone
+    -- would not do, since floors are kept in between too.
+    WITH running AS (
+        SELECT account_no, amount, greatest(amount, 0) AS debit, balance,
+            balance - sum(amount) OVER so_far AS balance_before,
+            debits - sum(greatest(amount, 0)) OVER so_far AS debits_before
+        FROM posted
+        WINDOW so_far AS (PARTITION BY account_no ORDER BY entry_no, line_no
+            ROWS UNBOUNDED PRECEDING)
+    ), movement AS (
+        SELECT account_no, sum(amount) AS amount, sum(debit) AS debits,
             min(balance) AS lowest, max(balance) AS highest,
-            max(ARRAY[entry_no, line_no, balance, debits]) AS last_line
-        FROM posted GROUP BY account_no ORDER BY account_no
+            min(balance_before) AS balance_before, min(debits_before) AS debits_before,
+            min(balance_before) = max(balance_before) AND min(debits_before) = max(debits_before)
+                AS runs
+        FROM running GROUP BY account_no ORDER BY account_no
     ), updated AS (
         UPDATE balance SET balance = balance.balance + movement.amount,
             debits = balance.debits + movement.debits
         FROM movement
         WHERE balance.campaign_id = the_campaign AND balance.account_no = movement.account_no
-        RETURNING balance.balance = last_line[3] AND balance.debits = last_line[4] AS agrees,
+        RETURNING runs AND balance.balance - movement.amount = balance_before
+                AND balance.debits - movement.debits = debits_before AS agrees,
             CASE guard WHEN 1 THEN lowest >= 0 WHEN -1 THEN highest <= 0 ELSE true END AS above_floor
     )
     SELECT count(*) AS accounts, bool_and(agrees) AS agrees, bool_and(above_floor) AS above_floor
@@ -421,7 +491,7 @@ BEGIN
         PERFORM refuse('a_line_has_an_account_of_its_campaign', the_campaign::text);
     END IF;
     IF NOT moved.agrees THEN
-        PERFORM refuse('the_last_running_balance_is_the_balance', the_campaign::text);
+        PERFORM refuse('running_balances_follow_the_balance', the_campaign::text);
     END IF;
     IF NOT moved.above_floor THEN
         PERFORM refuse('no_running_balance_is_under_its_floor', the_campaign::text);
@@ -446,9 +516,10 @@ $$;
 CREATE TRIGGER post_lines AFTER INSERT ON line
 REFERENCING NEW TABLE AS posted FOR EACH STATEMENT EXECUTE FUNCTION post_lines();
 
--- What is written stays written, whoever asks.
+-- What is written stays written, whoever asks. SECURITY DEFINER, so that a role
+-- that was once granted too much is told the reason too.
 CREATE FUNCTION stays_written() RETURNS trigger
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     PERFORM refuse('what_is_written_stays_written', TG_TABLE_NAME || ' ' || TG_OP);
     RETURN NULL;
@@ -480,15 +551,15 @@ FOR EACH STATEMENT EXECUTE FUNCTION stays_written();
 ALTER TABLE journal_entry ENABLE ALWAYS TRIGGER announce_entries, ENABLE ALWAYS TRIGGER stays_written;
 ALTER TABLE line ENABLE ALWAYS TRIGGER post_lines, ENABLE ALWAYS TRIGGER stays_written;
 ALTER TABLE change ENABLE ALWAYS TRIGGER number_changes, ENABLE ALWAYS TRIGGER stays_written;
-ALTER TABLE history ENABLE ALWAYS TRIGGER stays_written;
+ALTER TABLE history ENABLE ALWAYS TRIGGER keep_history, ENABLE ALWAYS TRIGGER stays_written;
 ALTER TABLE account ENABLE ALWAYS TRIGGER open_accounts, ENABLE ALWAYS TRIGGER stays_written;
 ALTER TABLE chart_account ENABLE ALWAYS TRIGGER stays_written;
 ALTER TABLE balance ENABLE ALWAYS TRIGGER stays_written;
 ALTER TABLE account_day ENABLE ALWAYS TRIGGER stays_written;
 ALTER TABLE campaign_head ENABLE ALWAYS TRIGGER lines_follow, ENABLE ALWAYS TRIGGER stays_written;
 
-REVOKE ALL ON FUNCTION refuse(text, text), open_accounts(), number_changes(), announce_entries(),
-    lines_follow(), post_lines(), stays_written() FROM PUBLIC;
+REVOKE ALL ON FUNCTION refuse(text, text), open_accounts(), number_changes(), keep_history(),
+    announce_entries(), lines_follow(), post_lines(), stays_written() FROM PUBLIC;
 
 GRANT SELECT ON chart_account, campaign_head, account, balance, account_day, change, history,
     journal_entry, line TO pledgebook_app, pledgebook_report;

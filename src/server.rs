@@ -10,10 +10,11 @@ use std::{net::SocketAddr, time::Duration};
 use axum::{
     Router,
     extract::{Request, State},
+    handler::Handler,
     middleware::{Next, from_fn_with_state},
-    response::Response,
+    response::{IntoResponse, Response},
 };
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +24,7 @@ use tower_http::cors::{AllowHeaders, CorsLayer};
 
 use crate::{
     app::App,
-    grpc::{Api, Guard, pb},
+    grpc::{Api, Guard, pb, unknown_method},
     report::Reports,
     webhook::{self, Webhooks},
 };
@@ -101,14 +102,15 @@ impl Service {
         let guard = Guard::new(self.app.store.clone());
         let grpc = routes
             .into_axum_router()
-            .layer(from_fn_with_state(guard, guarded))
+            .layer(from_fn_with_state(guard.clone(), guarded))
             .layer(GrpcWebLayer::new())
             .layer(cross_origin(self.origins));
         let router = Router::new()
             .merge(grpc)
             .merge(webhook::router(self.webhooks.clone()))
             // One fallback, set last: each router's own would answer for the other's paths.
-            .fallback(async || StatusCode::NOT_FOUND);
+            // Guarded like the rest: whatever carries our name is denied unless it is known.
+            .fallback(unknown.layer(from_fn_with_state(guard, guarded)));
 
         let worker = tokio::spawn(webhook::work(self.webhooks.clone(), shutdown.clone()));
         let signal = {
@@ -169,6 +171,21 @@ fn cross_origin(origins: Vec<HeaderValue>) -> CorsLayer {
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(readable.map(HeaderName::from_static))
         .max_age(Duration::from_secs(3_600))
+}
+
+/// Nothing is here. A gRPC client, over the web or not, is told so in its own words.
+async fn unknown(request: Request) -> Response {
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    match content_type.filter(|of| of.as_bytes().starts_with(b"application/grpc")) {
+        None => StatusCode::NOT_FOUND.into_response(),
+        Some(content_type) => {
+            let mut response = unknown_method();
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, content_type.clone());
+            response
+        }
+    }
 }
 
 async fn guarded(State(guard): State<Guard>, request: Request, next: Next) -> Response {

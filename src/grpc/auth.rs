@@ -175,13 +175,17 @@ impl Guard {
         F: Future<Output = Response<R>>,
     {
         let deadline = deadline(request.headers());
-        match self.admit(request.uri().path(), request.headers()).await {
-            Err(error) => Status::from(error).into_http(),
-            Ok(caller) => {
-                request.extensions_mut().insert(Call { caller, deadline });
-                within(deadline, next(request)).await
+        // Looking a key up takes time too, and the caller's runs.
+        let call = async move {
+            match self.admit(request.uri().path(), request.headers()).await {
+                Err(error) => Status::from(error).into_http(),
+                Ok(caller) => {
+                    request.extensions_mut().insert(Call { caller, deadline });
+                    next(request).await
+                }
             }
-        }
+        };
+        within(deadline, call).await
     }
 
     async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Caller, ApiError> {
@@ -276,8 +280,11 @@ async fn within<R: Default>(
     deadline: Option<Instant>,
     call: impl Future<Output = Response<R>>,
 ) -> Response<R> {
+    let too_late = || Status::from(ApiError::from(BookError::DeadlineExceeded)).into_http();
     let response = match deadline {
         None => call.await,
+        // A timer takes a millisecond to notice, in which a call might begin to write.
+        Some(deadline) if deadline <= Instant::now() => return too_late(),
         Some(deadline) => match tokio::time::timeout_at(deadline, call).await {
             Ok(response) => response,
             Err(_) => return status::out_of_time().into_http(),

@@ -425,7 +425,11 @@ fn update(message: &pb::UpdateCampaignRequest) -> Result<Action, ApiError> {
             "description" => {
                 description = Some(text("description", &message.description, 0, 10_000)?);
             }
-            other => return Err(mask(format!("{other:?} cannot be updated"))),
+            // Cut, since a caller may send much and the answer is a header.
+            other => {
+                let other: String = other.chars().take(40).collect();
+                return Err(mask(format!("{other:?} cannot be updated")));
+            }
         }
     }
     let etag = (!message.etag.is_empty()).then(|| {

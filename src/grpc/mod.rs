@@ -49,6 +49,12 @@ pub mod pb {
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pledgebook.bin"));
 }
 
+/// The answer to a call of what does not exist.
+#[must_use]
+pub fn unknown_method<B: Default>() -> http::Response<B> {
+    status::unknown().into_http()
+}
+
 /// The most bytes of one request; the largest sensible one has a few kilobytes.
 const LARGEST_REQUEST: usize = 256 * 1024;
 

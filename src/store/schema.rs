@@ -72,6 +72,19 @@ pub async fn must_be_known(pool: &PgPool) -> Result<(), SchemaError> {
     }
 }
 
+/// What nobody changes once it is written, and what triggers alone change.
+const WRITTEN_ONCE: [&str; 7] = [
+    "journal_entry",
+    "line",
+    "change",
+    "history",
+    "account",
+    "balance",
+    "account_day",
+];
+/// What triggers alone write.
+const WRITTEN_BY_TRIGGERS: [&str; 2] = ["balance", "account_day"];
+
 /// What makes a database unsafe to keep a ledger in, in words; nothing when all is well.
 ///
 /// # Errors
@@ -89,19 +102,24 @@ pub async fn unsafe_settings(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> 
             ));
         }
     }
-    for (table, privilege) in [
-        ("line", "UPDATE"),
-        ("journal_entry", "UPDATE"),
-        ("balance", "UPDATE"),
-    ] {
-        let allowed: bool = sqlx::query_scalar("SELECT has_table_privilege($1, $2)")
-            .bind(table)
-            .bind(privilege)
-            .fetch_one(pool)
-            .await?;
-        if allowed {
-            problems.push(format!("the application's role may {privilege} {table}"));
-        }
+    let privileges = sqlx::query_as(
+        "SELECT relname::text, privilege
+         FROM unnest($1::text[]) AS of (relname)
+         CROSS JOIN unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']) AS to_do (privilege)
+         -- A grant on one column is one too, and no grant on the table.
+         WHERE CASE privilege WHEN 'UPDATE' THEN has_any_column_privilege(relname, privilege)
+             ELSE has_table_privilege(relname, privilege) END
+         UNION ALL
+         SELECT relname::text, 'INSERT' FROM unnest($2::text[]) AS of (relname)
+         WHERE has_any_column_privilege(relname, 'INSERT')",
+    );
+    let privileges: Vec<(String, String)> = privileges
+        .bind(WRITTEN_ONCE)
+        .bind(WRITTEN_BY_TRIGGERS)
+        .fetch_all(pool)
+        .await?;
+    for (table, privilege) in privileges {
+        problems.push(format!("the application's role may {privilege} {table}"));
     }
     Ok(problems)
 }

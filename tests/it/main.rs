@@ -14,10 +14,15 @@
     reason = "tests say what they expect by failing"
 )]
 
+mod access;
 mod architecture;
+mod attacks;
 mod book;
 mod campaign;
 mod domain;
 mod harness;
 mod property;
+mod requests;
+mod schema;
 mod webhook;
+mod wire;

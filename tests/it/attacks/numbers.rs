@@ -1,0 +1,233 @@
+//! Numbers, moments and identities that were used, skipped or made up.
+
+use std::slice::from_ref;
+
+use uuid::Uuid;
+
+use super::{Attack, Books, Breaks, Constraint, Row, Rule, attack, lines};
+
+pub fn attacks(b: &Books) -> Vec<Attack> {
+    let (p, h) = (b.provider, b.held);
+    let (next, change) = (b.entry + 1, b.change + 1);
+    let fair = b.rows(&[&[(p, 100), (h, -100)]]);
+    let accounts = format!("{{{},{}}}", p.account_no, h.account_no);
+    let (now, named) = (b.last_moment(), Some((next, next)));
+    let of_its_change = Rule("an_entry_is_of_the_change_that_names_it");
+    let numbered = Rule("entry_numbers_are_dense_and_of_this_moment");
+    let has_lines = Rule("an_entry_has_its_lines");
+    let dense = Rule("change_numbers_are_dense_and_time_goes_on");
+    let history = |change: i64| {
+        format!(
+            "INSERT INTO history (campaign_id, change_no, ordinal, subject_id, snapshot)
+             VALUES ('{}', {change}, 99, gen_random_uuid(), '{{}}')",
+            b.id
+        )
+    };
+    let header = |entry, change| b.header_of(entry, change, &accounts, None);
+    let posted = |change_no| vec![b.change(named), header(next, change_no), lines(&fair)];
+    let reversing = |reverses: &[i64]| {
+        let rows = match reverses.len() {
+            1 => fair.clone(),
+            _ => b.rows(&[&[(p, 100), (h, -100)], &[(p, 50), (h, -50)]]),
+        };
+        let mut steps = b.post(&rows);
+        for ((entry, reverses), step) in (next..).zip(reverses).zip(&mut steps[1..]) {
+            *step = b.header_of(entry, change, &accounts, Some(*reverses));
+        }
+        steps
+    };
+    let follows = [Constraint(
+        "journal_entry",
+        "a_reversal_follows_its_original",
+    )];
+    let account = |number: i32, code: i16, owner: &str| {
+        format!(
+            "INSERT INTO account (campaign_id, account_no, code, commodity, owner)
+             VALUES ('{}', {number}, {code}, 'EUR', '{owner}')",
+            b.id
+        )
+    };
+    let nobody = Uuid::nil().to_string();
+    vec![
+        attack(
+            "a gap in the entry numbers",
+            [
+                b.change(named),
+                header(next + 1, change),
+                lines(
+                    &fair
+                        .iter()
+                        .map(|row| Row {
+                            entry: next + 1,
+                            ..*row
+                        })
+                        .collect::<Vec<_>>(),
+                ),
+            ],
+            Breaks("entry_numbers_are_dense_and_of_this_moment"),
+            &[
+                numbered.clone(),
+                of_its_change.clone(),
+                Rule("entry_numbers_are_dense"),
+                has_lines.clone(),
+            ],
+        ),
+        attack(
+            "an entry number that was used",
+            [b.change(named), header(b.entry, change)],
+            Breaks("journal_entry_pkey"),
+            &[
+                Constraint("journal_entry", "journal_entry_pkey"),
+                numbered.clone(),
+                of_its_change.clone(),
+                has_lines.clone(),
+            ],
+        ),
+        attack(
+            "an entry of another moment than its change",
+            {
+                let mut steps = posted(change);
+                steps[1] =
+                    steps[1].replacen(&format!("'2026-01-31', {now}"), "'2026-01-31', now()", 1);
+                steps
+            },
+            Breaks("entry_numbers_are_dense_and_of_this_moment"),
+            &[numbered, has_lines.clone()],
+        ),
+        attack(
+            "an entry of a change that does not exist",
+            posted(change + 5),
+            Breaks("an_entry_is_of_the_change_that_names_it"),
+            from_ref(&of_its_change),
+        ),
+        attack(
+            "an entry that is slipped under an old change",
+            posted(1),
+            Breaks("an_entry_is_of_the_change_that_names_it"),
+            from_ref(&of_its_change),
+        ),
+        attack(
+            "an entry that no change names",
+            [b.change(None), header(next, change), lines(&fair)],
+            Breaks("an_entry_is_of_the_change_that_names_it"),
+            &[of_its_change, has_lines.clone()],
+        ),
+        attack(
+            "a change that names an old entry as its own",
+            [b.change(Some((1, 1)))],
+            Breaks("a_change_names_the_next_entries"),
+            &[Rule("a_change_names_the_next_entries"), has_lines],
+        ),
+        attack(
+            "a gap in the change numbers",
+            [b.change_at(change + 1, None, &now)],
+            Breaks("change_numbers_are_dense_and_time_goes_on"),
+            from_ref(&dense),
+        ),
+        attack(
+            "a change number that was used",
+            [b.change_at(b.change, None, &now)],
+            Breaks("change_pkey"),
+            &[Constraint("change", "change_pkey"), dense.clone()],
+        ),
+        attack(
+            "a change that goes back in time",
+            [b.change_at(change, None, &format!("{now} - interval '1 microsecond'"))],
+            Breaks("change_numbers_are_dense_and_time_goes_on"),
+            &[dense],
+        ),
+        attack(
+            "a change at the end of time, after which there is none",
+            [b.change_at(change, None, "'infinity'")],
+            Breaks("a_moment_is_finite"),
+            &[Constraint("change", "a_moment_is_finite")],
+        ),
+        attack(
+            "a request id with a second outcome",
+            [b.change(None)
+                .replacen("gen_random_uuid()", &format!("'{}'", b.request), 1)],
+            Breaks("one_outcome_a_request_id"),
+            &[Constraint("change", "one_outcome_a_request_id")],
+        ),
+        attack(
+            "history that is added to an old change",
+            [b.change(None), history(1)],
+            Breaks("history_is_written_with_its_change"),
+            &[Rule("history_is_written_with_its_change")],
+        ),
+        attack(
+            "history that is added to the last change afterwards",
+            [history(b.change)],
+            Breaks("history_is_written_with_its_change"),
+            &[Rule("history_is_written_with_its_change")],
+        ),
+        attack(
+            "history of a change that does not exist",
+            [history(change)],
+            Breaks("history_is_written_with_its_change"),
+            &[Rule("history_is_written_with_its_change")],
+        ),
+        attack(
+            "an entry that is reversed twice",
+            reversing(&[1, 1]),
+            Breaks("an_entry_is_reversed_once"),
+            &[Constraint("journal_entry", "an_entry_is_reversed_once")],
+        ),
+        attack(
+            "an entry that reverses itself",
+            reversing(&[next]),
+            Breaks("a_reversal_follows_its_original"),
+            &follows,
+        ),
+        attack(
+            "an entry that reverses one before the first",
+            reversing(&[0]),
+            Breaks("a_reversal_follows_its_original"),
+            &follows,
+        ),
+        attack(
+            "a movement of money that is claimed twice",
+            [format!(
+                "INSERT INTO effect SELECT * FROM effect WHERE campaign_id = '{}' LIMIT 1",
+                b.id
+            )],
+            Breaks("a_movement_posts_once"),
+            &[Constraint("effect", "a_movement_posts_once")],
+        ),
+        attack(
+            "an account at a provider that two campaigns have",
+            [format!(
+                "INSERT INTO money_account
+                 SELECT '{}', gen_random_uuid(), kind, institution, external_id, currency, livemode
+                 FROM money_account WHERE campaign_id = '{}'",
+                b.other, b.id
+            )],
+            Breaks("an_account_belongs_to_one_campaign"),
+            &[Constraint(
+                "money_account",
+                "an_account_belongs_to_one_campaign",
+            )],
+        ),
+        attack(
+            "a gap in the account numbers",
+            [account(b.bare + 2, 4200, &nobody)],
+            Breaks("account_numbers_are_dense"),
+            &[Rule("account_numbers_are_dense")],
+        ),
+        attack(
+            "one account under two numbers",
+            [account(b.bare + 1, p.code, &p.owner.to_string())],
+            Breaks("one_account_a_code_commodity_and_owner"),
+            &[Constraint(
+                "account",
+                "one_account_a_code_commodity_and_owner",
+            )],
+        ),
+        attack(
+            "an account that the chart does not know",
+            [account(b.bare + 1, 2101, &nobody)],
+            Breaks("account_code_fkey"),
+            &[Constraint("account", "account_code_fkey")],
+        ),
+    ]
+}
