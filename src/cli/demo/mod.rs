@@ -100,6 +100,8 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> Result<Ex
     if !serving.is_finished() {
         (&mut serving).await??;
     }
+    // Waits for connections on their way back, which a stopping database would cut.
+    app.store.close().await;
     database.close().await?;
     Ok(if shown?.clean {
         ExitCode::SUCCESS
