@@ -190,15 +190,22 @@ pub(super) fn taken(
     if campaign.stage != Stage::Open {
         return Ok(Amount::ZERO);
     }
-    let mut most = gross.min(campaign.terms.maximum.saturating_sub(world.tally.held));
-    if let Some(cap) = campaign.member_cap() {
-        let held = world.member_balance(member, Code::ApplicationMoney);
-        most = most.min(cap.saturating_sub(held));
-    }
+    let mut most = gross.min(room(world, member)?);
     if let Some(pledge) = pledge {
         most = most.min(world.pledge(pledge)?.outstanding());
     }
     Ok(most.max(Amount::ZERO))
+}
+
+/// The room under the campaign's maximum and the member's cap.
+pub(super) fn room(world: &World, member: MemberId) -> Result<Amount, Refusal> {
+    let campaign = world.campaign()?;
+    let room = campaign.terms.maximum.saturating_sub(world.tally.held);
+    let Some(cap) = campaign.member_cap() else {
+        return Ok(room);
+    };
+    let held = world.member_balance(member, Code::ApplicationMoney);
+    Ok(room.min(cap.saturating_sub(held)))
 }
 
 pub(super) fn register(world: &World, account: &MoneyAccount) -> Result<Decision, Rejection> {
@@ -511,6 +518,8 @@ pub(super) fn record_failure(
                     .is_some_and(|at| at < payment.occurred_at);
                 match told_before {
                     Some(answer) if stale => Ok(answer),
+                    // Unheard of until now, it still cannot take back what came after it.
+                    None if stale => Err(payment.refuse("the charge has succeeded since")),
                     _ => failed_late(world, failure, payment, now),
                 }
             }

@@ -16,5 +16,12 @@
 
 mod architecture;
 mod book;
+mod calls;
 mod campaign;
+mod check;
 mod harness;
+mod ledger;
+mod member;
+mod payment;
+mod pledge;
+mod report;
