@@ -432,6 +432,10 @@ pub(super) fn record_fee(
         effect: "fee",
         seq: String::new(),
     };
+    let of_another = |effect: &EffectRow| effect.payment != id;
+    if world.effects.get(&key).is_some_and(of_another) {
+        return Err(Refusal::field("object_id", "the fee of another payment").into());
+    }
     if let Some(answer) = recorded_before(world, &key, fee)? {
         return Ok(answer);
     }

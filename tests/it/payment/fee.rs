@@ -44,6 +44,10 @@ async fn a_fee_is_deferred_while_the_offer_runs() {
     let other = campaign.fee(&tester, paid.name(), "txn_1", "3.21").await;
     let status = refused(other, "MOVEMENT_DIFFERS");
     assert_eq!(detail(&status, "recorded"), "EUR 3.20");
+    // A movement is one payment's fee.
+    let second = campaign.pay(&tester, "ch_2", &pledge, "1").await;
+    let others = campaign.fee(&tester, second.name(), "txn_1", "3.20").await;
+    refused(others, "INVALID_FIELD");
     let nothing = campaign.fee(&tester, paid.name(), "txn_3", "0").await;
     refused(nothing, "AMOUNT_NOT_POSITIVE");
     let nobodys = format!("{}/payments/{}", campaign.name, id());

@@ -4,7 +4,7 @@ use pledgebook::grpc::pb;
 use time::Duration;
 
 use crate::{
-    calls::{MatchedTo, PaidBy, ReceivedFrom, parts, shares},
+    calls::{MatchedTo, PaidBy, ReceivedFrom, parts, refused, shares},
     harness::{Campaign, Tester, eur, terms},
 };
 
@@ -124,7 +124,7 @@ async fn a_late_failure_cannot_be_taken_back_into_a_place_that_is_taken() {
     let second = campaign.record(&tester, second).await.unwrap();
 
     let status = campaign.reverse(&tester, failed.entry()).await;
-    let status = crate::calls::refused(status, "ENTRY_NOT_REVERSIBLE");
+    let status = refused(status, "ENTRY_NOT_REVERSIBLE");
     assert!(status.message().contains("maximum"), "{status:?}");
     assert_eq!(campaign.stands(&tester, "2100").await, "Cr 51.00");
     tester.must_be_clean(&campaign.name).await;
