@@ -11,14 +11,16 @@
 //! | `PLEDGEBOOK_PROFILE` | `development` | `production` refuses to start on anything unsafe |
 //! | `PLEDGEBOOK_DATA` | see `postgres` | the embedded cluster's folder |
 //! | `PLEDGEBOOK_REFLECTION` | on in development | whether gRPC reflection answers |
+//! | `PLEDGEBOOK_ORIGINS` | | web origins whose pages may call by gRPC-Web, separated by commas |
 //! | `PLEDGEBOOK_CONNECTIONS` | 16 | database connections for calls and books |
-//! | `PLEDGEBOOK_LOG` | `info` | what is logged, as `tracing` filters it |
+//! | `PLEDGEBOOK_LOG` | `info,sqlx=warn` | what is logged, as `tracing` filters it |
 
 use std::{
     net::{AddrParseError, SocketAddr},
     path::PathBuf,
 };
 
+use http::HeaderValue;
 use secrecy::SecretString;
 
 /// How much is taken on trust.
@@ -49,6 +51,8 @@ pub struct Settings {
     pub data: Option<PathBuf>,
     /// Whether reflection answers.
     pub reflection: bool,
+    /// Web origins whose pages may call by gRPC-Web.
+    pub origins: Vec<HeaderValue>,
     /// Database connections for calls and books.
     pub connections: u32,
     /// What is logged.
@@ -67,6 +71,11 @@ pub enum SettingError {
     /// Neither yes nor no.
     #[error("{0}: {1:?} is neither true nor false")]
     Switch(&'static str, String),
+    /// Not a web origin.
+    #[error(
+        "PLEDGEBOOK_ORIGINS: {0:?} is no origin; write scheme and host, as in https://example.org"
+    )]
+    Origin(String),
     /// Not a number of connections.
     #[error("PLEDGEBOOK_CONNECTIONS: {0:?} is no number from 2 to 500")]
     Connections(String),
@@ -76,7 +85,7 @@ pub enum SettingError {
 }
 
 /// Every variable that is read.
-const VARIABLES: [&str; 10] = [
+const VARIABLES: [&str; 11] = [
     "PLEDGEBOOK_LISTEN",
     "DATABASE_URL",
     "DATABASE_REPORT_URL",
@@ -85,6 +94,7 @@ const VARIABLES: [&str; 10] = [
     "PLEDGEBOOK_PROFILE",
     "PLEDGEBOOK_DATA",
     "PLEDGEBOOK_REFLECTION",
+    "PLEDGEBOOK_ORIGINS",
     "PLEDGEBOOK_CONNECTIONS",
     "PLEDGEBOOK_LOG",
 ];
@@ -140,8 +150,9 @@ impl Settings {
             profile,
             data: get("PLEDGEBOOK_DATA").map(Into::into),
             reflection: reflection.unwrap_or(profile == Profile::Development),
+            origins: origins(&get("PLEDGEBOOK_ORIGINS").unwrap_or_default())?,
             connections: number.ok_or(SettingError::Connections(connections))?,
-            log: get("PLEDGEBOOK_LOG").unwrap_or_else(|| "info".to_owned()),
+            log: get("PLEDGEBOOK_LOG").unwrap_or_else(|| "info,sqlx=warn".to_owned()),
         })
     }
 }
@@ -153,6 +164,26 @@ fn switch(name: &'static str, value: Option<String>) -> Result<Option<bool>, Set
         Some("false" | "off" | "0") => Ok(Some(false)),
         Some(other) => Err(SettingError::Switch(name, other.to_owned())),
     }
+}
+
+fn origins(list: &str) -> Result<Vec<HeaderValue>, SettingError> {
+    let origins = list
+        .split(',')
+        .map(str::trim)
+        .filter(|origin| !origin.is_empty());
+    origins
+        .map(|origin| {
+            let wrong = || SettingError::Origin(origin.to_owned());
+            let host = origin
+                .split_once("://")
+                .map(|(_, host)| host)
+                .ok_or_else(wrong)?;
+            if host.is_empty() || host.contains('/') {
+                return Err(wrong());
+            }
+            HeaderValue::from_str(origin).map_err(|_| wrong())
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -206,6 +237,8 @@ mod tests {
             ("PLEDGEBOOK_PROFILE", "prod"),
             ("PLEDGEBOOK_REFLECTION", "maybe"),
             ("PLEDGEBOOK_CONNECTIONS", "1"),
+            ("PLEDGEBOOK_ORIGINS", "https://example.org/shop"),
+            ("PLEDGEBOOK_ORIGINS", "*"),
         ] {
             let refused = Settings::from_variables(&variables(&[(name, value)])).unwrap_err();
             assert!(refused.to_string().contains(name), "{refused}");

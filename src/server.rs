@@ -13,12 +13,13 @@ use axum::{
     middleware::{Next, from_fn_with_state},
     response::Response,
 };
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{codec::CompressionEncoding, service::Routes, transport::Server};
 use tonic_web::GrpcWebLayer;
+use tower_http::cors::{AllowHeaders, CorsLayer};
 
 use crate::{
     app::App,
@@ -43,6 +44,8 @@ pub struct Service {
     pub webhooks: Webhooks,
     /// Whether reflection answers.
     pub reflection: bool,
+    /// Web origins whose pages may call by gRPC-Web.
+    pub origins: Vec<HeaderValue>,
 }
 
 /// Why serving ended without having been asked to.
@@ -99,7 +102,8 @@ impl Service {
         let grpc = routes
             .into_axum_router()
             .layer(from_fn_with_state(guard, guarded))
-            .layer(GrpcWebLayer::new());
+            .layer(GrpcWebLayer::new())
+            .layer(cross_origin(self.origins));
         let router = Router::new()
             .merge(grpc)
             .merge(webhook::router(self.webhooks.clone()))
@@ -126,7 +130,9 @@ impl Service {
             .serve_with_incoming_shutdown(TcpListenerStream::new(listener), signal);
         let served = until_drained(serving, &shutdown).await;
         shutdown.cancel();
-        if let Err(error) = worker.await {
+        if let Err(error) = worker.await
+            && error.is_panic()
+        {
             tracing::error!(%error, "the webhook worker ended badly");
         }
         self.app.books.drain().await;
@@ -152,6 +158,17 @@ async fn until_drained(
             Ok(())
         }
     }
+}
+
+/// Lets pages of other origins call by gRPC-Web and read what an error says.
+fn cross_origin(origins: Vec<HeaderValue>) -> CorsLayer {
+    let readable = ["grpc-status", "grpc-message", "grpc-status-details-bin"];
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::POST])
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(readable.map(HeaderName::from_static))
+        .max_age(Duration::from_secs(3_600))
 }
 
 async fn guarded(State(guard): State<Guard>, request: Request, next: Next) -> Response {

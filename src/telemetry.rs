@@ -1,5 +1,7 @@
 //! Logs: to standard error, so that what a command prints stays its own.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::{EnvFilter, filter::ParseError};
 
 use crate::config::{Profile, Settings};
@@ -12,6 +14,7 @@ pub fn start(settings: &Settings) -> Result<(), ParseError> {
     let filter = EnvFilter::try_new(&settings.log)?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     // A second start, in a process that has tests of its own, changes nothing.
     let _ = match settings.profile {

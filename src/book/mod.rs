@@ -43,7 +43,10 @@ use std::{
 
 use time::OffsetDateTime;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
     time::Instant,
 };
 use tokio_util::task::TaskTracker;
@@ -181,13 +184,23 @@ impl Books {
         if self.shared.closed.load(Ordering::Acquire) {
             return Err(BookError::ShuttingDown);
         }
-        let queue = queues.entry(campaign).or_insert_with(|| {
+        let open = || {
             let (sender, receiver) = mpsc::channel(self.shared.settings.queue);
             let shared = Arc::clone(&self.shared);
             self.shared.tasks.spawn(work(shared, campaign, receiver));
             sender
-        });
-        queue.try_send(item).map_err(|_| BookError::Overloaded)
+        };
+        let queue = queues.entry(campaign).or_insert_with(open);
+        match queue.try_send(item) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(_)) => Err(BookError::Overloaded),
+            // Its task has panicked: a mistake of ours must not close a campaign for good.
+            Err(TrySendError::Closed(item)) => {
+                tracing::error!(%campaign, "the campaign's book had died; it is opened again");
+                *queue = open();
+                queue.try_send(item).map_err(|_| BookError::Overloaded)
+            }
+        }
     }
 
     /// What a command would come to, on a read-only snapshot: no queue, no lock,

@@ -102,17 +102,30 @@ pub(super) async fn create(
     name: &str,
     campaign: Option<CampaignId>,
 ) -> Result<KeySecret, Failure> {
+    let made = create_as(ApiKeyId::mint(), store, clock, role, name, campaign).await?;
+    made.ok_or_else(|| "a new id is taken".into())
+}
+
+/// Makes a key of this id; nothing when there is one already.
+pub(super) async fn create_as(
+    id: ApiKeyId,
+    store: &Store,
+    clock: &Clock,
+    role: Role,
+    name: &str,
+    campaign: Option<CampaignId>,
+) -> Result<Option<KeySecret>, Failure> {
     let secret = KeySecret::mint();
     let key = ApiKey {
-        id: ApiKeyId::mint(),
+        id,
         display_name: name.to_owned(),
         role,
         campaign,
         created_at: clock.now(),
         revoked_at: None,
     };
-    store
+    let made = store
         .api_key_create(&key, KeySecret::hash(secret.reveal()), "cli")
         .await?;
-    Ok(secret)
+    Ok(made.then_some(secret))
 }

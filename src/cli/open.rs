@@ -27,11 +27,10 @@ use crate::{
 /// The database's name in the embedded cluster.
 const DATABASE: &str = "pledgebook";
 
-/// Where the database is, as each of the three roles; with the cluster, when it is ours.
+/// Where the database is, as the two roles that serve; with the cluster, when it is ours.
 pub(super) struct Database {
     pub(super) app: String,
     pub(super) report: String,
-    pub(super) owner: Option<String>,
     pub(super) cluster: Option<Cluster>,
 }
 
@@ -46,7 +45,6 @@ impl Database {
                     .report
                     .as_ref()
                     .map_or_else(|| app.clone(), exposed),
-                owner: settings.migrate.as_ref().map(exposed),
                 app,
                 cluster: None,
             });
@@ -55,12 +53,10 @@ impl Database {
         cluster.ensure_roles().await?;
         cluster.ensure_database(DATABASE).await?;
         let url = |role| cluster.url(role, DATABASE);
-        let owner = url("pledgebook_owner");
-        schema::migrate(&owner).await?;
+        schema::migrate(&url("pledgebook_owner")).await?;
         Ok(Self {
             app: url("pledgebook_app"),
             report: url("pledgebook_report"),
-            owner: Some(owner),
             cluster: Some(cluster),
         })
     }
@@ -89,7 +85,7 @@ pub(super) async fn store(settings: &Settings, database: &Database) -> Result<St
 
 /// The reports, on a few connections of their own.
 pub(super) async fn reports(database: &Database) -> Result<Reports, Failure> {
-    let store = Store::connect(&database.report, 4).await?;
+    let store = Store::connect_to_read(&database.report, 4).await?;
     Ok(Reports::new(store.pool().clone()))
 }
 
@@ -142,6 +138,7 @@ pub(super) async fn service(settings: &Settings, database: &Database) -> Result<
         app,
         reports: reports(database).await?,
         reflection: settings.reflection,
+        origins: settings.origins.clone(),
     })
 }
 

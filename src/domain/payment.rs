@@ -186,8 +186,7 @@ pub(super) fn taken(
     member: MemberId,
     pledge: Option<PledgeId>,
 ) -> Result<Amount, Rejection> {
-    let campaign = world.campaign()?;
-    if campaign.stage != Stage::Open {
+    if world.campaign()?.stage != Stage::Open {
         return Ok(Amount::ZERO);
     }
     let mut most = gross.min(room(world, member)?);
@@ -197,7 +196,7 @@ pub(super) fn taken(
     Ok(most.max(Amount::ZERO))
 }
 
-/// The room under the campaign's maximum and the member's cap.
+/// The room for a member's money, under the member's cap and the campaign's maximum.
 pub(super) fn room(world: &World, member: MemberId) -> Result<Amount, Refusal> {
     let campaign = world.campaign()?;
     let room = campaign.terms.maximum.saturating_sub(world.tally.held);

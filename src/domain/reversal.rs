@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use super::{
     Decision, Put, Refusal, Rejection, World,
-    payment::{self, CAPTURES, Payment, PaymentEvent},
+    payment::{CAPTURES, Payment, PaymentEvent, room},
 };
 use crate::{
     id::{PaymentId, PledgeId},
@@ -80,7 +80,14 @@ pub(super) fn reverse(
     };
     let payment = world.payment(payment)?;
     let after = payment_before(payment, entry)?;
-    must_have_room(world, payment, &after)?;
+    let more = after.held.saturating_sub(payment.held);
+    if let Some(member) = payment.member.filter(|_| more.is_positive())
+        && more > room(world, member)?
+    {
+        return Err(not_reversible(
+            "others' money, or the member's own, has taken its room since",
+        ));
+    }
     let pledge = pledge_before(world, payment.id, entry)?;
     Ok(Decision::of([Put::Payment(after)])
         .also(pledge)
@@ -130,17 +137,6 @@ fn payment_before(payment: &Payment, entry: &JournalEntry) -> Result<Payment, Re
         before.fee_known = before.fee.is_positive();
     }
     Ok(before)
-}
-
-/// Money that comes back to 2100 needs the room that it had there.
-fn must_have_room(world: &World, payment: &Payment, after: &Payment) -> Result<(), Rejection> {
-    let back = after.held.saturating_sub(payment.held);
-    match after.member {
-        Some(member) if back > payment::room(world, member)?.max(Amount::ZERO) => Err(
-            not_reversible("its place under the maximum has been taken since; free it first"),
-        ),
-        _ => Ok(()),
-    }
 }
 
 /// The pledge as it stands without what `entry` paid on it.

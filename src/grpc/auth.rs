@@ -280,7 +280,7 @@ async fn within<R: Default>(
         None => call.await,
         Some(deadline) => match tokio::time::timeout_at(deadline, call).await {
             Ok(response) => response,
-            Err(_) => return Status::from(ApiError::from(BookError::DeadlineExceeded)).into_http(),
+            Err(_) => return status::out_of_time().into_http(),
         },
     };
     let headers = response.headers();

@@ -17,7 +17,7 @@ use crate::{
     book::BookError,
     domain::{
         Action, Snapshot,
-        campaign::{Campaign, FeeBearer, StageEvent, Terms, TermsDraft},
+        campaign::{Campaign, FeeBearer, Stage, StageEvent, Terms, TermsDraft},
         share::ShareClass,
     },
     id::{self, CampaignId, ShareClassId},
@@ -122,7 +122,7 @@ fn share_class_of(campaign: &Campaign, class: &ShareClass) -> pb::ShareClass {
     }
 }
 
-pub(super) fn stage_of(stage: crate::domain::campaign::Stage) -> i32 {
+fn stage_of(stage: Stage) -> i32 {
     wire(
         pb::CampaignStage::from_str_name,
         "CAMPAIGN_STAGE_",
@@ -380,6 +380,10 @@ impl CampaignService for Api {
             .public_progress(id)
             .await
             .map_err(ApiError::from)?;
+        if progress.stage == Stage::Draft {
+            // Nobody is to know of it yet.
+            return Err(ApiError::from(BookError::CampaignNotFound).into());
+        }
         let money = |amount| Some(money_of(amount, progress.currency));
         Ok(Response::new(pb::GetPublicProgressResponse {
             display_name: progress.display_name.clone(),

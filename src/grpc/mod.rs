@@ -23,6 +23,7 @@ mod payment;
 mod pledge;
 mod report;
 mod status;
+mod webhook;
 
 use std::time::Duration;
 
@@ -91,7 +92,8 @@ impl Api {
             payment_service_server::PaymentServiceServer,
             ledger_service_server::LedgerServiceServer,
             report_service_server::ReportServiceServer,
-            admin_service_server::AdminServiceServer
+            admin_service_server::AdminServiceServer,
+            webhook_service_server::WebhookServiceServer
         )
     }
 

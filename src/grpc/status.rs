@@ -141,13 +141,16 @@ impl From<ApiError> for Status {
             ),
             ApiError::Precondition(_) => {
                 let mut details = ErrorDetails::new();
-                details.set_error_info(word(Reason::InvalidField), "pledgebook", HashMap::new());
-                details.add_precondition_failure_violation("STATE", "", &message);
+                details.set_error_info(word(Reason::EventState), "pledgebook", HashMap::new());
+                details.add_precondition_failure_violation("EVENT_STATE", "", &message);
                 with_details(Code::FailedPrecondition, &message, details)
             }
             ApiError::App(AppError::Refused(refusal)) => refused(&refusal),
             ApiError::App(AppError::Book(error)) => of_book(&error, &message),
             ApiError::App(AppError::Store(error)) => of_store(&error),
+            ApiError::Report(ReportError::CampaignNotFound) => {
+                of_book(&BookError::CampaignNotFound, &message)
+            }
             ApiError::Report(ReportError::NotFound { .. }) => {
                 status(Code::NotFound, Reason::NotFound, &message, HashMap::new())
             }
@@ -204,6 +207,13 @@ fn of_store(error: &StoreError) -> Status {
             internal(&incident)
         }
     }
+}
+
+/// The caller's time is over; what was queued is carried out all the same.
+pub(super) fn out_of_time() -> Status {
+    let message = "the call's deadline passed; the same request id tells what became of it";
+    let reason = Reason::DeadlineExceeded;
+    status(Code::DeadlineExceeded, reason, message, HashMap::new())
 }
 
 /// Says that it is our fault and under which id it is logged, and nothing else.

@@ -6,8 +6,12 @@ WITH recorded_later AS (
         sum(greatest(line.amount, 0)) AS debits, sum(greatest(-line.amount, 0)) AS credits
     FROM journal_entry
     CROSS JOIN LATERAL unnest(journal_entry.accounts) WITH ORDINALITY AS named (account_no, line_no)
-    JOIN line ON line.campaign_id = $1 AND line.account_no = named.account_no
-        AND line.entry_no = journal_entry.entry_no AND line.line_no = named.line_no
+    CROSS JOIN LATERAL (
+        SELECT line.amount FROM line
+        WHERE line.campaign_id = $1 AND line.account_no = named.account_no
+            AND line.entry_no = journal_entry.entry_no AND line.line_no = named.line_no
+        LIMIT 1
+    ) AS line
     WHERE journal_entry.campaign_id = $1 AND journal_entry.entry_no > $2
         AND journal_entry.value_date <= $5
     GROUP BY named.account_no, journal_entry.value_date

@@ -112,18 +112,39 @@ impl Store {
     /// # Errors
     /// When the address is none, or the database does not answer.
     pub async fn connect(url: &str, most: u32) -> Result<Self, StoreError> {
-        let options = PgConnectOptions::from_str(url)?
-            .application_name("pledgebook")
-            .options([
-                // A hung server must not stop a campaign for longer than this.
-                ("idle_in_transaction_session_timeout", "2s"),
-                ("lock_timeout", "10s"),
-                ("statement_timeout", "30s"),
-            ]);
+        // A hung server must not stop a campaign for longer than the first of these.
+        let limits = [
+            ("idle_in_transaction_session_timeout", "2s"),
+            ("lock_timeout", "10s"),
+            ("statement_timeout", "30s"),
+        ];
+        Self::connect_with(url, most, limits).await
+    }
+
+    /// Opens the door for reports: they lock nothing, and a check of a large
+    /// campaign takes its time.
+    ///
+    /// # Errors
+    /// When the address is none, or the database does not answer.
+    pub async fn connect_to_read(url: &str, most: u32) -> Result<Self, StoreError> {
+        let limits = [
+            ("idle_in_transaction_session_timeout", "60s"),
+            ("default_transaction_read_only", "on"),
+            ("statement_timeout", "15min"),
+        ];
+        Self::connect_with(url, most, limits).await
+    }
+
+    async fn connect_with(
+        url: &str,
+        most: u32,
+        limits: [(&str, &str); 3],
+    ) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url)?.application_name("pledgebook");
         let pool = PgPoolOptions::new()
             .max_connections(most)
             .acquire_timeout(Duration::from_secs(5))
-            .connect_with(options)
+            .connect_with(options.options(limits))
             .await?;
         Ok(Self { pool })
     }

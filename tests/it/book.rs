@@ -131,7 +131,11 @@ fn happenings(account: MoneyAccountId) -> Vec<Command> {
         let paid = receipt(payment, format!("ch_{n}"), 700 * (i64::from(n) + 1));
         commands.push(paid.clone());
         commands.push(paid);
-        commands.push(receipt(PaymentId::mint(), format!("ch_{n}"), 700 * (i64::from(n) + 1)));
+        commands.push(receipt(
+            PaymentId::mint(),
+            format!("ch_{n}"),
+            700 * (i64::from(n) + 1),
+        ));
         commands.push(receipt(PaymentId::mint(), format!("ch_{n}"), 1));
         commands.push(receipt(PaymentId::mint(), format!("more_{n}"), 900));
         commands.push(command(
@@ -162,7 +166,10 @@ fn happenings(account: MoneyAccountId) -> Vec<Command> {
         commands.push(command("CancelPledge", Action::CancelPledge { pledge }));
         let number = i64::from(n) * 4 + 2;
         let reason = "a mistake".to_owned();
-        commands.push(command("ReverseEntry", Action::ReverseEntry { number, reason }));
+        commands.push(command(
+            "ReverseEntry",
+            Action::ReverseEntry { number, reason },
+        ));
     }
     commands
 }
@@ -199,13 +206,18 @@ async fn run(tester: &Tester, campaign: CampaignId, commands: &[Command]) -> Vec
         .await
         .unwrap();
     let books = &tester.server.app.books;
-    let queued = commands.iter().map(|c| books.submit(campaign, c.clone(), None));
+    let queued = commands
+        .iter()
+        .map(|c| books.submit(campaign, c.clone(), None));
     let release = async {
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         lock.rollback().await.unwrap();
     };
     let (outcomes, ()) = tokio::join!(futures::future::join_all(queued), release);
-    outcomes.into_iter().map(|outcome| format!("{outcome:?}")).collect()
+    outcomes
+        .into_iter()
+        .map(|outcome| format!("{outcome:?}"))
+        .collect()
 }
 
 async fn rows(tester: &Tester) -> Vec<(String, String)> {
@@ -213,8 +225,10 @@ async fn rows(tester: &Tester) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     for table in TABLES {
         let query = format!("SELECT row_to_json(t)::text FROM {table} t ORDER BY 1");
-        let found: Vec<String> =
-            sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_all(&pool).await.unwrap();
+        let found: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(query))
+            .fetch_all(&pool)
+            .await
+            .unwrap();
         rows.extend(found.into_iter().map(|row| (table.to_owned(), row)));
     }
     rows
@@ -238,7 +252,11 @@ async fn batched_equals_sequential_row_for_row() {
         outcomes.extend(run(&tester, campaign, &happen).await);
         assert!(outcomes.iter().any(|outcome| outcome.contains("Refused")));
         assert!(outcomes.iter().any(|outcome| outcome.contains("Replayed")));
-        assert!(outcomes.iter().any(|outcome| outcome.contains("RecordedBefore")));
+        assert!(
+            outcomes
+                .iter()
+                .any(|outcome| outcome.contains("RecordedBefore"))
+        );
         tester.must_be_clean(&format!("campaigns/{campaign}")).await;
         runs.push((outcomes, rows(&tester).await));
     }
@@ -250,7 +268,10 @@ async fn batched_equals_sequential_row_for_row() {
     for (one, many) in sequential.1.iter().zip(&batched.1) {
         assert_eq!(one, many);
     }
-    assert_eq!((sequential.0.len(), sequential.1.len()), (batched.0.len(), batched.1.len()));
+    assert_eq!(
+        (sequential.0.len(), sequential.1.len()),
+        (batched.0.len(), batched.1.len())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -268,16 +289,31 @@ async fn a_poison_command_is_refused_alone() {
     tester.database.execute("postgres", poison).await.unwrap();
     let happen = happenings(account);
     let outcomes = run(&tester, campaign, &happen).await;
-    let faults = outcomes.iter().filter(|outcome| outcome.contains("Fault")).count();
+    let faults = outcomes
+        .iter()
+        .filter(|outcome| outcome.contains("Fault"))
+        .count();
     // The payment itself, the same request again, the same movement again, and
     // with the wrong amount: nobody has claimed the movement.
     assert_eq!(faults, 4, "{outcomes:#?}");
-    let done = outcomes.iter().filter(|outcome| outcome.starts_with("Ok(Done")).count();
+    let done = outcomes
+        .iter()
+        .filter(|outcome| outcome.starts_with("Ok(Done"))
+        .count();
     assert!(done > 200, "{done}");
     tester.must_be_clean(&format!("campaigns/{campaign}")).await;
     // Nothing of it is recorded, so it goes through once the fault is mended.
-    tester.database.execute("postgres", "DROP TRIGGER poison ON payment").await.unwrap();
-    let again = tester.server.app.books.submit(campaign, happen[7 * 10 + 2 + 2].clone(), None).await;
+    tester
+        .database
+        .execute("postgres", "DROP TRIGGER poison ON payment")
+        .await
+        .unwrap();
+    let again = tester
+        .server
+        .app
+        .books
+        .submit(campaign, happen[7 * 10 + 2 + 2].clone(), None)
+        .await;
     assert!(again.is_ok(), "{again:?}");
     tester.must_be_clean(&format!("campaigns/{campaign}")).await;
 }
@@ -287,7 +323,12 @@ async fn an_unknown_campaign_has_no_book() {
     let tester = Tester::start().await;
     let pledge = PledgeId::mint();
     let cancel = command("CancelPledge", Action::CancelPledge { pledge });
-    let outcome = tester.server.app.books.submit(CampaignId::mint(), cancel, None).await;
+    let outcome = tester
+        .server
+        .app
+        .books
+        .submit(CampaignId::mint(), cancel, None)
+        .await;
     assert_eq!(outcome, Err(BookError::CampaignNotFound));
 }
 
@@ -345,7 +386,10 @@ async fn one_request_id_at_two_servers_posts_once_and_answers_alike() {
         let times = 1 + n % 8;
         let sent = (0..times).map(|time| send(if time % 2 == 0 { &here } else { &there }));
         let answers = futures::future::join_all(sent).await;
-        let fresh = answers.iter().filter(|a| !a.outcome.as_ref().unwrap().replayed).count();
+        let fresh = answers
+            .iter()
+            .filter(|a| !a.outcome.as_ref().unwrap().replayed)
+            .count();
         assert_eq!(fresh, 1);
         for answer in &answers {
             let same = |mut answer: pb::RecordPaymentResponse| {
@@ -356,7 +400,14 @@ async fn one_request_id_at_two_servers_posts_once_and_answers_alike() {
         }
     }
     let read = pb::GetPledgeRequest { name: pledge };
-    let pledge = here.pledges().get_pledge(read).await.unwrap().into_inner().pledge.unwrap();
+    let pledge = here
+        .pledges()
+        .get_pledge(read)
+        .await
+        .unwrap()
+        .into_inner()
+        .pledge
+        .unwrap();
     assert_eq!(text(&pledge.paid), "EUR 240.00");
     tester.must_be_clean(&campaign.name).await;
 }
@@ -383,10 +434,23 @@ async fn one_charge_under_many_request_ids_posts_once() {
     let entry_numbers: Vec<_> = answers
         .iter()
         .filter_map(|(_, answer)| answer.as_ref().ok())
-        .map(|answer| answer.get_ref().outcome.as_ref().unwrap().entry_numbers.clone())
+        .map(|answer| {
+            answer
+                .get_ref()
+                .outcome
+                .as_ref()
+                .unwrap()
+                .entry_numbers
+                .clone()
+        })
         .collect();
-    assert!(entry_numbers.windows(2).all(|pair| pair[0] == pair[1]), "{entry_numbers:?}");
-    let booked = answers.iter().find_map(|(amount, answer)| answer.is_ok().then_some(*amount));
+    assert!(
+        entry_numbers.windows(2).all(|pair| pair[0] == pair[1]),
+        "{entry_numbers:?}"
+    );
+    let booked = answers
+        .iter()
+        .find_map(|(amount, answer)| answer.is_ok().then_some(*amount));
     for (amount, answer) in &answers {
         match answer {
             Ok(_) => assert_eq!(Some(*amount), booked),

@@ -167,7 +167,7 @@ impl Server {
         let url = database.url("pledgebook_app");
         let store = Store::connect(&url, 8).await.unwrap();
         let ingest = Store::connect(&url, 2).await.unwrap();
-        let report = Store::connect(&database.url("pledgebook_report"), 4)
+        let report = Store::connect_to_read(&database.url("pledgebook_report"), 4)
             .await
             .unwrap();
         let books = Books::new(store.clone(), clock.clone(), settings);
@@ -178,6 +178,7 @@ impl Server {
             reports: Reports::new(report.pool().clone()),
             app,
             reflection: true,
+            origins: vec!["https://buyout.example.org".parse().unwrap()],
         };
         let listener = server::listen(SocketAddr::from(([127, 0, 0, 1], 0)))
             .await

@@ -1,7 +1,7 @@
 -- A payment is as its last row of history left it. Days stand there as year and
 -- day of the year.
 WITH last_one AS (
-    SELECT DISTINCT ON (subject_id) subject_id, snapshot FROM history
+    SELECT DISTINCT ON (subject_id) subject_id, snapshot::jsonb AS snapshot FROM history
     WHERE campaign_id = $1 AND snapshot ->> 'noun' = 'payment'
     ORDER BY subject_id, change_no DESC, ordinal DESC
 ), compared AS (

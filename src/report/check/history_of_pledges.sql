@@ -1,6 +1,6 @@
 -- A pledge is as its last row of history left it.
 WITH last_one AS (
-    SELECT DISTINCT ON (subject_id) subject_id, snapshot FROM history
+    SELECT DISTINCT ON (subject_id) subject_id, snapshot::jsonb AS snapshot FROM history
     WHERE campaign_id = $1 AND snapshot ->> 'noun' = 'pledge'
     ORDER BY subject_id, change_no DESC, ordinal DESC
 ), compared AS (

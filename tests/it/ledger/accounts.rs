@@ -119,7 +119,7 @@ async fn accounts_are_listed_by_code_and_member_page_by_page() {
         campaign: format!("campaigns/{}", id()),
         ..Default::default()
     };
-    refused(ledger.list_accounts(request).await, "NOT_FOUND");
+    refused(ledger.list_accounts(request).await, "CAMPAIGN_NOT_FOUND");
     tester.must_be_clean(&campaign.name).await;
 }
 

@@ -125,7 +125,7 @@ async fn a_late_failure_cannot_be_taken_back_into_a_place_that_is_taken() {
 
     let status = campaign.reverse(&tester, failed.entry()).await;
     let status = refused(status, "ENTRY_NOT_REVERSIBLE");
-    assert!(status.message().contains("maximum"), "{status:?}");
+    assert!(status.message().contains("room"), "{status:?}");
     assert_eq!(campaign.stands(&tester, "2100").await, "Cr 51.00");
     tester.must_be_clean(&campaign.name).await;
 

@@ -210,6 +210,6 @@ async fn the_expected_haircut_is_the_campaigns_own_experience() {
         .reports()
         .get_campaign_progress(request)
         .await;
-    refused(nobodys, "NOT_FOUND");
+    refused(nobodys, "CAMPAIGN_NOT_FOUND");
     tester.must_be_clean(&campaign.name).await;
 }

@@ -1,0 +1,154 @@
+//! The rows that a batch works on, in memory, and how decisions change them.
+//!
+//! | file | is about |
+//! |---|---|
+//! | `needs` | which rows a batch of commands needs |
+//! | `row` | rows beside the nouns: head, account, effect, change, history |
+//! | `decision` | what a command comes to, and what it is answered with |
+//! | `execute` | decide, post, put the rows in their places |
+//! | `look_up` | what decisions look up |
+
+mod decision;
+mod execute;
+mod look_up;
+mod needs;
+mod row;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+pub use decision::{Answer, Decision, Outcome, Put};
+pub use needs::Needs;
+pub use row::{AccountRow, ChangeRow, EffectKey, EffectRow, EntryRow, Head, HistoryRow, Snapshot};
+
+use super::{
+    Tally,
+    campaign::{Campaign, Terms},
+    member::{Member, Person, Signature},
+    payment::{MoneyAccount, Payment},
+    pledge::Pledge,
+    share::ShareClass,
+};
+use crate::{
+    id::{CampaignId, MemberId, MoneyAccountId, PaymentId, PledgeId, RequestId, SignatureId},
+    ledger::{AccountKey, PostedEntry},
+};
+
+/// What a world's commands changed: the rows to write, each in its last state.
+#[derive(Clone, Debug, Default)]
+pub struct Written {
+    /// New accounts, in the order of their numbers.
+    pub accounts: Vec<(i32, AccountKey)>,
+    /// Outcomes, in order.
+    pub changes: Vec<ChangeRow>,
+    /// History, in order.
+    pub history: Vec<HistoryRow>,
+    /// Entries, in order.
+    pub entries: Vec<PostedEntry>,
+    /// Whether the campaign's row changed.
+    pub campaign: bool,
+    /// Whether the tally changed.
+    pub tally: bool,
+    /// New versions of the terms.
+    pub terms: Vec<Terms>,
+    /// New share classes.
+    pub share_classes: Vec<ShareClass>,
+    /// New provider and bank accounts.
+    pub money_accounts: Vec<MoneyAccount>,
+    /// New names and e-mail addresses.
+    pub persons: Vec<Person>,
+    /// New or changed members.
+    pub members: BTreeSet<MemberId>,
+    /// New or changed signatures.
+    pub signatures: BTreeSet<SignatureId>,
+    /// New or changed pledges.
+    pub pledges: BTreeSet<PledgeId>,
+    /// New or changed payments.
+    pub payments: BTreeSet<PaymentId>,
+    /// New claims, in order.
+    pub effects: Vec<EffectKey>,
+}
+
+/// The rows that a batch works on, and what it has changed so far.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// The campaign's id.
+    pub id: CampaignId,
+    /// Its numbers.
+    pub head: Head,
+    /// The campaign; nothing before CreateCampaign.
+    pub campaign: Option<Campaign>,
+    /// Its progress.
+    pub tally: Tally,
+    /// Accounts by what makes them.
+    pub accounts: HashMap<AccountKey, AccountRow>,
+    /// Members.
+    pub members: HashMap<MemberId, Member>,
+    /// Signatures.
+    pub signatures: HashMap<SignatureId, Signature>,
+    /// Pledges; in the order of their ids, so that expiring takes the oldest first.
+    pub pledges: BTreeMap<PledgeId, Pledge>,
+    /// Payments.
+    pub payments: HashMap<PaymentId, Payment>,
+    /// Claimed effects.
+    pub effects: HashMap<EffectKey, EffectRow>,
+    /// Entries that commands want to reverse.
+    pub entries: HashMap<i64, EntryRow>,
+    /// Recorded outcomes.
+    pub requests: HashMap<RequestId, ChangeRow>,
+    /// Accounts at institutions that are registered, in whatever campaign.
+    pub registered: HashSet<(String, String, bool)>,
+    /// Payments by movement.
+    pub objects: HashMap<(MoneyAccountId, String), PaymentId>,
+    /// Members by e-mail address.
+    pub member_emails: HashMap<[u8; 32], MemberId>,
+    /// Signatures by e-mail address.
+    pub signature_emails: HashMap<[u8; 32], SignatureId>,
+    /// What has changed.
+    pub written: Written,
+}
+
+impl World {
+    /// An empty world of one campaign.
+    #[must_use]
+    pub fn new(id: CampaignId, head: Head) -> Self {
+        Self {
+            id,
+            head,
+            campaign: None,
+            tally: Tally::default(),
+            accounts: HashMap::new(),
+            members: HashMap::new(),
+            signatures: HashMap::new(),
+            pledges: BTreeMap::new(),
+            payments: HashMap::new(),
+            effects: HashMap::new(),
+            entries: HashMap::new(),
+            requests: HashMap::new(),
+            registered: HashSet::new(),
+            objects: HashMap::new(),
+            member_emails: HashMap::new(),
+            signature_emails: HashMap::new(),
+            written: Written::default(),
+        }
+    }
+
+    /// Takes a member's row in.
+    pub fn put_member(&mut self, member: Member) {
+        self.member_emails.insert(member.email_hash, member.id);
+        self.members.insert(member.id, member);
+    }
+
+    /// Takes a signature's row in.
+    pub fn put_signature(&mut self, signature: Signature) {
+        self.signature_emails
+            .insert(signature.email_hash, signature.id);
+        self.signatures.insert(signature.id, signature);
+    }
+
+    /// Takes a payment's row in.
+    pub fn put_payment(&mut self, payment: Payment) {
+        let movement = (payment.account, payment.object_id.clone());
+        self.objects.insert(movement, payment.id);
+        self.payments.insert(payment.id, payment);
+    }
+}

@@ -1,0 +1,118 @@
+//! Which rows a batch of commands needs.
+
+use std::collections::HashSet;
+
+use uuid::Uuid;
+
+use crate::{
+    domain::{Action, Command, Payer},
+    id::{MemberId, MoneyAccountId, PaymentId, PledgeId, RequestId, SignatureId},
+};
+
+/// The rows that a batch of commands needs; `store` reads them into a [`World`].
+#[derive(Clone, Debug, Default)]
+pub struct Needs {
+    /// Outcomes under these request ids.
+    pub requests: Vec<RequestId>,
+    /// These members.
+    pub members: HashSet<MemberId>,
+    /// The members and signatures of these e-mail addresses.
+    pub emails: HashSet<[u8; 32]>,
+    /// These signatures.
+    pub signatures: HashSet<SignatureId>,
+    /// These pledges, with their members.
+    pub pledges: HashSet<PledgeId>,
+    /// Pledges that have run out, at most so many, with their members.
+    pub run_out: i64,
+    /// These payments, with their pledges and members.
+    pub payments: HashSet<PaymentId>,
+    /// The payments of these movements, and the effects claimed for them.
+    pub movements: HashSet<(MoneyAccountId, String)>,
+    /// These entries, with the payments that they name.
+    pub entries: HashSet<i64>,
+    /// Whether accounts of these institutions and ids are registered in any campaign.
+    pub registrations: Vec<(String, String, bool)>,
+}
+
+impl Needs {
+    /// What these commands need.
+    #[must_use]
+    pub fn of<'a>(commands: impl IntoIterator<Item = &'a Command>) -> Self {
+        let mut needs = Self::default();
+        for command in commands {
+            needs.requests.push(command.request_id);
+            needs.add(&command.action);
+        }
+        needs
+    }
+
+    fn add(&mut self, action: &Action) {
+        match action {
+            Action::CreateCampaign { .. }
+            | Action::UpdateCampaign { .. }
+            | Action::ReviseTerms { .. }
+            | Action::AddShareClass { .. }
+            | Action::MoveCampaign { .. } => {}
+            Action::RegisterMoneyAccount { account } => self.registrations.push((
+                account.institution.clone(),
+                account.external_id.clone(),
+                account.livemode,
+            )),
+            Action::CreateMember { email_hash, .. } | Action::Sign { email_hash, .. } => {
+                self.emails.insert(*email_hash);
+            }
+            Action::WithdrawSignature { signature } => {
+                self.signatures.insert(*signature);
+            }
+            Action::CreatePledge { member, .. } => {
+                self.members.insert(*member);
+            }
+            Action::AmendPledge { pledge, .. } | Action::CancelPledge { pledge } => {
+                self.pledges.insert(*pledge);
+            }
+            Action::ExpirePledges { limit } => self.run_out = self.run_out.saturating_add(*limit),
+            Action::RecordReceipt(receipt) => {
+                self.movements
+                    .insert((receipt.account, receipt.object_id.clone()));
+                self.payer(receipt.payer);
+            }
+            Action::RecordFee {
+                payment, object_id, ..
+            } => {
+                self.payments.insert(*payment);
+                // The fee's effect stands under the payment's account, which only the
+                // payment's row tells: the nil account asks for the object on any.
+                self.movements
+                    .insert((MoneyAccountId(Uuid::nil()), object_id.clone()));
+            }
+            Action::RecordFailure {
+                account,
+                object_id,
+                pledge,
+                ..
+            } => {
+                self.movements.insert((*account, object_id.clone()));
+                self.pledges.extend(*pledge);
+            }
+            Action::MatchReceipt { payment, payer } => {
+                self.payments.insert(*payment);
+                self.payer(*payer);
+            }
+            Action::ReverseEntry { number, .. } => {
+                self.entries.insert(*number);
+            }
+        }
+    }
+
+    fn payer(&mut self, payer: Payer) {
+        match payer {
+            Payer::Pledge(pledge) => {
+                self.pledges.insert(pledge);
+            }
+            Payer::Member(member) => {
+                self.members.insert(member);
+            }
+            Payer::Unknown => {}
+        }
+    }
+}

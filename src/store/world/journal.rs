@@ -1,0 +1,98 @@
+//! Recorded outcomes, entries to reverse, and accounts with their balances.
+
+use uuid::Uuid;
+
+use super::{Read, StoreError, Tx};
+use crate::{
+    domain::{AccountRow, ChangeRow, EntryRow, Needs, World},
+    id::RequestId,
+    ledger::{AccountKey, Balance, Code},
+    money::Amount,
+    store::answer,
+};
+
+pub(super) async fn requests(tx: &mut Tx, world: &mut World, ids: &[RequestId]) -> Read<()> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(
+        r#"SELECT change_no, request_id, method, principal, fields, recorded_at,
+                  first_entry_no, last_entry_no, same_as_change_no, refusal::text AS "refusal?"
+           FROM change WHERE campaign_id = $1 AND request_id = ANY($2)"#,
+        world.id.0,
+        &ids
+    );
+    for row in rows.fetch_all(&mut **tx).await? {
+        let request_id = RequestId(row.request_id);
+        let row = ChangeRow {
+            number: row.change_no,
+            request_id,
+            method: row.method,
+            principal: row.principal,
+            fields: row.fields,
+            recorded_at: row.recorded_at,
+            entries: row.first_entry_no.zip(row.last_entry_no),
+            same_as: row.same_as_change_no,
+            refusal: row.refusal.map(|json| answer::refusal(&json)).transpose()?,
+        };
+        world.requests.insert(request_id, row);
+    }
+    Ok(())
+}
+
+pub(super) async fn entries(tx: &mut Tx, world: &mut World, needs: &Needs) -> Read<()> {
+    for &number in &needs.entries {
+        let Some(posted) = answer::entry(tx, world.id, number).await? else {
+            continue;
+        };
+        let reversed_by = sqlx::query_scalar!(
+            "SELECT entry_no FROM journal_entry WHERE campaign_id = $1 AND reverses = $2",
+            world.id.0,
+            number
+        );
+        let row = EntryRow {
+            entry: posted.entry,
+            reversed_by: reversed_by.fetch_optional(&mut **tx).await?,
+        };
+        world.entries.insert(number, row);
+    }
+    Ok(())
+}
+
+/// The accounts of everybody whom the batch may touch, and the campaign's own.
+pub(super) async fn accounts(tx: &mut Tx, world: &mut World) -> Read<()> {
+    let members = world.members.keys().map(|id| id.0);
+    let payments = world.payments.keys().map(|id| id.0);
+    let money = world
+        .campaign
+        .iter()
+        .flat_map(|c| &c.money_accounts)
+        .map(|a| a.id.0);
+    let owners = members.chain(payments).chain(money).chain([Uuid::nil()]);
+    let owners: Vec<Uuid> = owners.collect();
+    let rows = sqlx::query!(
+        "SELECT account_no, code, commodity, owner, balance, debits
+         FROM account JOIN balance USING (campaign_id, account_no)
+         WHERE campaign_id = $1 AND owner = ANY($2)",
+        world.id.0,
+        &owners
+    );
+    for row in rows.fetch_all(&mut **tx).await? {
+        let key = account_key(row.code, &row.commodity, row.owner)?;
+        let account = AccountRow {
+            number: row.account_no,
+            balance: Balance {
+                net: Amount::of_units(row.balance),
+                debits: Amount::of_units(row.debits),
+            },
+        };
+        world.accounts.insert(key, account);
+    }
+    Ok(())
+}
+
+/// The account of its stored parts.
+pub(in crate::store) fn account_key(code: i16, commodity: &str, owner: Uuid) -> Read<AccountKey> {
+    let parts = Code::of_number(code).zip(commodity.parse().ok());
+    parts
+        .and_then(|(code, commodity)| AccountKey::of_owner_id(code, commodity, owner))
+        .ok_or_else(|| StoreError::unreadable("account", (code, commodity, owner)))
+}

@@ -1,0 +1,420 @@
+//! The pure domain on long random walks: thousands of commands, reversals,
+//! corrections and expiries included, in memory. What must always hold is
+//! computed again from the posted lines.
+
+use std::collections::HashMap;
+
+use pledgebook::{
+    domain::{
+        Action, Command, Fingerprint, Head, Money, Outcome, Payer, Promise, Receipt, World,
+        campaign::{FeeBearer, StageEvent, Terms, TermsDraft},
+        payment::{Channel, Method, MoneyAccount, PaymentState},
+        share::ShareClass,
+    },
+    id::{CampaignId, MemberId, MoneyAccountId, PaymentId, PledgeId, RequestId, ShareClassId},
+    ledger::{AccountKey, Book, Code, Event, Owner, Side, chain},
+    money::{Amount, Commodity, Currency},
+};
+use proptest::prelude::*;
+use time::{Duration, OffsetDateTime, macros::datetime};
+
+const MEMBERS: u8 = 4;
+const CAP: i64 = 15_000;
+const MAXIMUM: i64 = 40_000;
+
+fn eur() -> Currency {
+    "EUR".parse().unwrap()
+}
+
+fn cents(units: i64) -> Money {
+    Money {
+        amount: Amount::of_units(units),
+        currency: eur(),
+    }
+}
+
+struct Walk {
+    world: World,
+    now: OffsetDateTime,
+    members: Vec<MemberId>,
+    provider: MoneyAccountId,
+    bank: MoneyAccountId,
+    class: ShareClassId,
+}
+
+impl Walk {
+    fn start() -> Self {
+        let head = Head {
+            change: 0,
+            entry: 0,
+            account: 0,
+            recorded_at: None,
+            digest: [0; 32],
+        };
+        let mut walk = Self {
+            world: World::new(CampaignId::mint(), head),
+            now: datetime!(2026-11-22 12:00 UTC),
+            members: (0..MEMBERS).map(|_| MemberId::mint()).collect(),
+            provider: MoneyAccountId::mint(),
+            bank: MoneyAccountId::mint(),
+            class: ShareClassId::mint(),
+        };
+        let terms = Terms {
+            version: 0,
+            target: Amount::of_units(MAXIMUM),
+            minimum: Amount::of_units(1),
+            maximum: Amount::of_units(MAXIMUM),
+            deadline: walk.now + Duration::days(30),
+            minimum_members: 0,
+            fee_bearer: FeeBearer::Underwriter,
+            fee_bearer_note: String::new(),
+            card_clearing_days: 0,
+            direct_debit_clearing_days: 0,
+            bank_transfer_clearing_days: 0,
+        };
+        walk.must(Action::CreateCampaign {
+            display_name: "Club".to_owned(),
+            description: String::new(),
+            currency: eur(),
+            terms: TermsDraft {
+                currency: eur(),
+                terms,
+            },
+        });
+        walk.must(Action::AddShareClass {
+            class: ShareClass {
+                id: walk.class,
+                display_name: "Member share".to_owned(),
+                price: Amount::of_units(1_000),
+                nominal: Amount::of_units(1_000),
+                authorised: 10_000,
+                minimum_per_member: 0,
+                maximum_per_member: CAP / 1_000,
+                liability: false,
+            },
+            currency: eur(),
+        });
+        for (id, channel) in [
+            (walk.provider, Channel::Provider),
+            (walk.bank, Channel::Bank),
+        ] {
+            let account = MoneyAccount {
+                id,
+                channel,
+                institution: channel.word().to_owned(),
+                external_id: "1".to_owned(),
+                currency: eur(),
+                livemode: true,
+            };
+            walk.must(Action::RegisterMoneyAccount { account });
+        }
+        for event in [
+            StageEvent::StartGathering,
+            StageEvent::StartPledging,
+            StageEvent::Open,
+        ] {
+            let reason = String::new();
+            walk.must(Action::MoveCampaign { event, reason });
+        }
+        for n in 0..MEMBERS {
+            walk.must(Action::CreateMember {
+                member: walk.members[usize::from(n)],
+                display_name: n.to_string(),
+                email: n.to_string(),
+                email_hash: [n; 32],
+            });
+        }
+        walk
+    }
+
+    fn must(&mut self, action: Action) {
+        let outcome = self.execute(action);
+        assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
+    }
+
+    fn execute(&mut self, action: Action) -> Outcome {
+        let command = Command {
+            request_id: RequestId::mint(),
+            method: "test",
+            principal: "test".to_owned(),
+            fingerprint: Fingerprint::default(),
+            action,
+        };
+        let before = (self.world.head, self.world.tally);
+        let outcome = self.world.execute(&command, self.now).unwrap();
+        if let Outcome::Refused(_) = outcome {
+            // A refusal is recorded and changes nothing else.
+            assert_eq!(self.world.head.entry, before.0.entry);
+            assert_eq!(self.world.tally, before.1);
+        }
+        outcome
+    }
+
+    fn pledge(&self, pick: u8) -> Option<PledgeId> {
+        let pledges: Vec<_> = self.world.pledges.keys().copied().collect();
+        (!pledges.is_empty()).then(|| pledges[usize::from(pick) % pledges.len()])
+    }
+
+    fn payment(&self, pick: u8) -> Option<PaymentId> {
+        let mut payments: Vec<_> = self.world.payments.keys().copied().collect();
+        payments.sort_unstable();
+        (!payments.is_empty()).then(|| payments[usize::from(pick) % payments.len()])
+    }
+
+    fn payer(&self, a: u8, b: u8) -> Payer {
+        match (b % 6, self.pledge(a)) {
+            (0, _) => Payer::Unknown,
+            (1, _) | (_, None) => Payer::Member(self.members[usize::from(a % MEMBERS)]),
+            (_, Some(pledge)) => Payer::Pledge(pledge),
+        }
+    }
+
+    fn step(&mut self, (kind, a, b, amount): (u8, u8, u8, u16)) {
+        let amount = i64::from(amount) + 1;
+        let action = match kind {
+            0..4 => Action::CreatePledge {
+                pledge: PledgeId::mint(),
+                member: self.members[usize::from(a % MEMBERS)],
+                promise: if b % 2 == 0 {
+                    Promise::Amount(cents(amount))
+                } else {
+                    Promise::Units(amount % 20 + 1)
+                },
+                share_class: (b % 2 == 1).then_some(self.class),
+                expires_at: (b % 5 == 0).then(|| self.now + Duration::days(2)),
+            },
+            4 => match self.pledge(a) {
+                Some(pledge) => Action::AmendPledge {
+                    pledge,
+                    promise: Promise::Amount(cents(amount)),
+                },
+                None => return,
+            },
+            5 => match self.pledge(a) {
+                Some(pledge) => Action::CancelPledge { pledge },
+                None => return,
+            },
+            6 => Action::ExpirePledges { limit: 3 },
+            7..14 => {
+                let bank = b % 3 == 0;
+                Action::RecordReceipt(Receipt {
+                    payment: PaymentId::mint(),
+                    channel: if bank {
+                        Channel::Bank
+                    } else {
+                        Channel::Provider
+                    },
+                    account: if bank { self.bank } else { self.provider },
+                    object_id: format!("{}", a % 40),
+                    gross: cents(500 * i64::from(a % 40 + 1)),
+                    payer: self.payer(b, a ^ b),
+                    unknown_payer_is_unallocated: false,
+                    method: Method::Card,
+                    occurred_at: None,
+                    value_date: None,
+                    available_on: None,
+                    corrects: self.correctable(bank, a % 40).filter(|_| b % 2 == 0),
+                })
+            }
+            14 | 15 => match self.payment(a) {
+                Some(payment) => Action::RecordFee {
+                    payment,
+                    object_id: format!("fee {b}"),
+                    fee: cents(amount % 90 + 1),
+                    occurred_at: None,
+                    value_date: None,
+                },
+                None => return,
+            },
+            16 => Action::RecordFailure {
+                payment: PaymentId::mint(),
+                account: self.provider,
+                object_id: format!("{}", a % 40),
+                failure_code: "declined".to_owned(),
+                gross: Some(cents(500 * i64::from(a % 40 + 1))),
+                pledge: self.pledge(b),
+                occurred_at: None,
+                value_date: None,
+            },
+            17 => match self.payment(a) {
+                Some(payment) => Action::MatchReceipt {
+                    payment,
+                    payer: self.payer(b, a),
+                },
+                None => return,
+            },
+            18 => match self.late_failure(a) {
+                Some(number) => Action::ReverseEntry {
+                    number,
+                    reason: "the bank gave it back".to_owned(),
+                },
+                None => return,
+            },
+            19 | 20 => Action::ReverseEntry {
+                number: i64::from(a) * self.world.head.entry / 256 + 1,
+                reason: "a mistake".to_owned(),
+            },
+            21 => {
+                self.now += Duration::hours(i64::from(a));
+                return;
+            }
+            _ if a == 0 => Action::MoveCampaign {
+                event: StageEvent::Cancel,
+                reason: String::new(),
+            },
+            _ => return,
+        };
+        self.execute(action);
+    }
+
+    fn late_failure(&self, pick: u8) -> Option<i64> {
+        let entries = self.world.written.entries.iter();
+        let late = entries.filter(|entry| entry.entry.event() == Event::PaymentLateFailure);
+        let late: Vec<i64> = late.map(|entry| entry.number).collect();
+        (!late.is_empty()).then(|| late[usize::from(pick) % late.len()])
+    }
+
+    fn correctable(&self, bank: bool, object: u8) -> Option<i64> {
+        let account = if bank { self.bank } else { self.provider };
+        let id = self.world.objects.get(&(account, object.to_string()))?;
+        let payment = self.world.payments.get(id)?;
+        (payment.state == PaymentState::Reversed).then_some(payment.entry)
+    }
+
+    /// What must hold, computed from the posted lines.
+    fn must_hold(&self) {
+        let mut balances: HashMap<AccountKey, i64> = HashMap::new();
+        let mut of_payment: HashMap<(PaymentId, Code), i64> = HashMap::new();
+        let mut digest = [0; 32];
+        for (number, posted) in (1..).zip(&self.world.written.entries) {
+            assert_eq!(posted.number, number);
+            let mut sums: HashMap<(Book, Commodity), i64> = HashMap::new();
+            for line in &posted.lines {
+                let account = line.line.account;
+                let units = line.line.amount.units();
+                *sums
+                    .entry((account.code.book(), account.commodity))
+                    .or_default() += units;
+                let balance = balances.entry(account).or_default();
+                *balance += units;
+                assert_eq!(*balance, line.balance.net.units());
+                match account.code.never() {
+                    Some(Side::Debit) => assert!(*balance <= 0, "{account}"),
+                    Some(Side::Credit) => assert!(*balance >= 0, "{account}"),
+                    None => {}
+                }
+                if let Some(payment) = line.line.payment {
+                    *of_payment.entry((payment, account.code)).or_default() += units;
+                }
+            }
+            assert!(sums.values().all(|sum| *sum == 0), "{posted:?}");
+            digest = chain(&digest, self.world.id, posted);
+            assert_eq!(digest, posted.digest);
+        }
+        self.payments_must_hold(&of_payment);
+        self.sums_must_hold(&balances);
+    }
+
+    /// Per payment: what it says is what its lines say (invariant 3).
+    fn payments_must_hold(&self, of_payment: &HashMap<(PaymentId, Code), i64>) {
+        for payment in self.world.payments.values() {
+            let stands = |code| -of_payment.get(&(payment.id, code)).copied().unwrap_or(0);
+            assert_eq!(payment.held.units(), stands(Code::ApplicationMoney));
+            assert_eq!(payment.refundable.units(), stands(Code::RefundsPayable));
+            assert_eq!(
+                payment.unallocated.units(),
+                stands(Code::UnallocatedReceipts)
+            );
+            assert_eq!(
+                payment.fee_deferred.units(),
+                -stands(Code::DeferredIssueCosts)
+            );
+            let parts =
+                payment.held.units() + payment.refundable.units() + payment.unallocated.units();
+            let succeeded = payment.state == PaymentState::Succeeded;
+            assert_eq!(parts, if succeeded { payment.gross.units() } else { 0 });
+        }
+    }
+
+    /// Commitments, caps and the tally (invariants 5, 8 and 11).
+    fn sums_must_hold(&self, balances: &HashMap<AccountKey, i64>) {
+        let of = |code: Code, owner: Owner| {
+            let key = AccountKey {
+                code,
+                commodity: Commodity::Currency(eur()),
+                owner,
+            };
+            balances.get(&key).copied().unwrap_or(0)
+        };
+        let (mut held, mut paying) = (0, 0);
+        for member in &self.members {
+            let own = |code| of(code, Owner::Member(*member));
+            let pledges = self
+                .world
+                .pledges
+                .values()
+                .filter(|pledge| pledge.member == *member);
+            let outstanding: i64 = pledges.map(|pledge| pledge.outstanding().units()).sum();
+            assert_eq!(own(Code::Commitments), outstanding);
+            let money = -own(Code::ApplicationMoney);
+            assert!(money <= CAP, "{money}");
+            held += money;
+            paying += i64::from(money > 0);
+        }
+        assert!(held <= MAXIMUM);
+        let tally = &self.world.tally;
+        assert_eq!((tally.held.units(), tally.paying_members), (held, paying));
+        for pledge in self.world.pledges.values() {
+            let payments = self.world.payments.values();
+            let paid = payments.filter(|payment| payment.pledge == Some(pledge.id));
+            assert_eq!(
+                pledge.paid.units(),
+                paid.map(|payment| payment.held.units()).sum::<i64>()
+            );
+            assert!(pledge.paid <= pledge.amount);
+        }
+        let live = self
+            .world
+            .pledges
+            .values()
+            .filter(|pledge| pledge.state.is_live());
+        let live: i64 = live.map(|pledge| pledge.amount.units()).sum();
+        let closed = self
+            .world
+            .pledges
+            .values()
+            .filter(|pledge| !pledge.state.is_live());
+        let closed: i64 = closed.map(|pledge| pledge.paid.units()).sum();
+        assert_eq!(tally.pledged.units(), live + closed);
+        let standing = |state| {
+            self.world
+                .payments
+                .values()
+                .filter(|p| p.state == state)
+                .count()
+        };
+        assert_eq!(
+            tally.payments,
+            i64::try_from(standing(PaymentState::Succeeded)).unwrap()
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 300,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn whatever_is_asked_the_books_are_right(
+        steps in prop::collection::vec((0_u8..23, any::<u8>(), any::<u8>(), 0_u16..40_000), 1..150),
+    ) {
+        let mut walk = Walk::start();
+        for step in steps {
+            walk.step(step);
+        }
+        walk.must_hold();
+    }
+}
