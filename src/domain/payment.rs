@@ -431,6 +431,10 @@ pub(super) fn record_fee(
         effect: "fee",
         seq: String::new(),
     };
+    let of_another = |effect: &EffectRow| effect.payment != id;
+    if world.effects.get(&key).is_some_and(of_another) {
+        return Err(Refusal::field("object_id", "the fee of another payment").into());
+    }
     if let Some(answer) = recorded_before(world, &key, fee)? {
         return Ok(answer);
     }
@@ -517,6 +521,8 @@ pub(super) fn record_failure(
                     .is_some_and(|at| at < payment.occurred_at);
                 match told_before {
                     Some(answer) if stale => Ok(answer),
+                    // Unheard of until now, it still cannot take back what came after it.
+                    None if stale => Err(payment.refuse("the charge has succeeded since")),
                     _ => failed_late(world, failure, payment, now),
                 }
             }

@@ -5,7 +5,8 @@ use tonic::{Request, Response, Status};
 use super::{
     Api, ApiError, Call, envelope,
     fields::{
-        campaign_name, currency, money, money_of, name, text, timestamp, timestamp_of, wire, word,
+        campaign_name, currency, money, money_of, name, request_id, text, timestamp, timestamp_of,
+        wire, word,
     },
     journal::outcome,
     page::Pages,
@@ -201,7 +202,7 @@ impl CampaignService for Api {
             "campaign",
             &[
                 call.caller.principal.as_bytes(),
-                message.request_id.as_bytes(),
+                request_id(&message.request_id)?.0.as_bytes(),
             ],
         );
         let action = Action::CreateCampaign {

@@ -148,6 +148,9 @@ impl From<ApiError> for Status {
             ApiError::App(AppError::Refused(refusal)) => refused(&refusal),
             ApiError::App(AppError::Book(error)) => of_book(&error, &message),
             ApiError::App(AppError::Store(error)) => of_store(&error),
+            ApiError::Report(ReportError::CampaignNotFound) => {
+                of_book(&BookError::CampaignNotFound, &message)
+            }
             ApiError::Report(ReportError::NotFound { .. }) => {
                 status(Code::NotFound, Reason::NotFound, &message, HashMap::new())
             }

@@ -63,7 +63,7 @@ pub(super) async fn read(
     let row = sqlx::query_file!("src/report/head.sql", campaign.0, as_of)
         .fetch_optional(snapshot)
         .await?
-        .ok_or_else(|| not_found(format_args!("campaigns/{campaign}")))?;
+        .ok_or(ReportError::CampaignNotFound)?;
     let entry_number = as_of.unwrap_or(row.last_entry_no);
     if entry_number > row.last_entry_no {
         return Err(ReportError::AsOfInFuture {

@@ -66,6 +66,9 @@ pub struct Reports {
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
+    /// There is no such campaign.
+    #[error("the campaign does not exist")]
+    CampaignNotFound,
     /// What is asked about does not exist.
     #[error("{what} does not exist")]
     NotFound {

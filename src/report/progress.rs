@@ -12,7 +12,7 @@
 
 use time::{Date, OffsetDateTime};
 
-use super::{Basis, Head, ReportError, Reports, head, not_found};
+use super::{Basis, Head, ReportError, Reports, head};
 use crate::{id::CampaignId, money::Amount};
 
 /// A rung of the ladder, least certain first.
@@ -87,7 +87,7 @@ impl Reports {
         let row = sqlx::query_file!("src/report/progress.sql", campaign.0, today)
             .fetch_optional(&mut *snapshot)
             .await?
-            .ok_or_else(|| not_found(format_args!("campaigns/{campaign}")))?;
+            .ok_or(ReportError::CampaignNotFound)?;
         snapshot.commit().await?;
         let minimum = Amount::of_units(row.minimum);
         let target = Amount::of_units(row.target);

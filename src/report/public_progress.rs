@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{ReportError, Reports, known, not_found};
+use super::{ReportError, Reports, known};
 use crate::{
     domain::campaign::Stage,
     id::CampaignId,
@@ -58,7 +58,7 @@ impl Reports {
         let row = sqlx::query_file!("src/report/public_progress.sql", campaign.0)
             .fetch_optional(&self.pool)
             .await?
-            .ok_or_else(|| not_found(format_args!("campaigns/{campaign}")))?;
+            .ok_or(ReportError::CampaignNotFound)?;
         Ok(PublicProgress {
             stage: known(Stage::of_word(&row.stage), &row.stage)?,
             currency: known(row.currency.parse().ok(), &row.currency)?,

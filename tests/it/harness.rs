@@ -155,8 +155,6 @@ async fn execute_as(role: &str, database: &str, statements: &str) -> Result<(), 
 pub struct Server {
     pub address: SocketAddr,
     pub app: App,
-    pub reports: Reports,
-    pub webhooks: Webhooks,
     channel: Channel,
     shutdown: CancellationToken,
     serving: Option<JoinHandle<()>>,
@@ -193,8 +191,6 @@ impl Server {
         Self {
             address,
             app: service.app,
-            reports: service.reports,
-            webhooks: service.webhooks,
             channel: endpoint.connect_lazy(),
             shutdown,
             serving: Some(serving),

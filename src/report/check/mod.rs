@@ -13,7 +13,7 @@
 
 use sqlx::{Acquire, Postgres, Transaction};
 
-use super::{ReportError, Reports, not_found};
+use super::{ReportError, Reports};
 use crate::{id::CampaignId, ledger::Code};
 
 /// What a check found.
@@ -154,7 +154,7 @@ impl Reports {
         let head = sqlx::query_file!("src/report/check_head.sql", campaign.0)
             .fetch_optional(&mut *snapshot)
             .await?
-            .ok_or_else(|| not_found(format_args!("campaigns/{campaign}")))?;
+            .ok_or(ReportError::CampaignNotFound)?;
         let mut differences = chart(&mut snapshot).await?;
         for &(rule, sql) in RULES {
             differences.extend(broken(&mut snapshot, campaign, rule, sql).await?);

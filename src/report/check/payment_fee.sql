@@ -14,7 +14,8 @@ WITH charged AS (
     SELECT DISTINCT payment_id FROM effect WHERE campaign_id = $1 AND effect = 'fee'
 )
 SELECT 'payments/' || payment.payment_id,
-    concat(payment.fee, CASE WHEN payment.fee_known THEN ', known' END),
+    concat(payment.fee, CASE WHEN payment.fee_known THEN ', known' END,
+        CASE WHEN payment.fee_known AND told.payment_id IS NULL THEN ', of no effect' END),
     concat(coalesce(charged.fee, 0), CASE WHEN charged.fee <> 0 THEN ', known' END)
 FROM payment
 LEFT JOIN charged ON charged.payment_id = payment.payment_id

@@ -63,7 +63,6 @@ impl Script {
 
 pub struct Asker {
     servers: Vec<Clients>,
-    campaign: String,
     provider: String,
     bank: String,
     members: Vec<String>,
@@ -89,7 +88,6 @@ impl Asker {
         };
         Self {
             servers: servers.into_iter().map(client).collect(),
-            campaign: campaign.name.clone(),
             provider: campaign.provider.clone(),
             bank: campaign.bank.clone(),
             members,

@@ -1,0 +1,5 @@
+//! The ledger itself: accounts, balances, entries, and their reversal.
+
+mod accounts;
+mod entries;
+mod reversal;
