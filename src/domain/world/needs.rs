@@ -9,7 +9,7 @@ use crate::{
     id::{MemberId, MoneyAccountId, PaymentId, PledgeId, RequestId, SignatureId},
 };
 
-/// The rows that a batch of commands needs; `store` reads them into a [`World`].
+/// The rows that a batch of commands needs; `store` reads them into a [`World`](super::World).
 #[derive(Clone, Debug, Default)]
 pub struct Needs {
     /// Outcomes under these request ids.
