@@ -7,6 +7,10 @@ use sqlx::{Connection, PgConnection, PgPool, migrate::Migrator};
 /// The migrations of this version.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
 
+/// The lock of whoever migrates. Any number will do, as long as every Pledgebook
+/// takes the same one.
+const MIGRATING: i64 = 0x706c_6564_6d69_6772;
+
 /// Why a database's schema is not this version's.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
@@ -30,6 +34,11 @@ pub enum SchemaError {
 /// [`SchemaError`].
 pub async fn migrate(owner_url: &str) -> Result<(), SchemaError> {
     let mut connection = PgConnection::connect(owner_url).await?;
+    // sqlx's own lock ends before the grant, and two grants at once are an error.
+    sqlx::query("SELECT pg_advisory_lock($1)")
+        .bind(MIGRATING)
+        .execute(&mut connection)
+        .await?;
     MIGRATIONS.run(&mut connection).await?;
     // sqlx's own table, by which a server knows whether it knows the schema.
     sqlx::query("GRANT SELECT ON _sqlx_migrations TO pledgebook_app, pledgebook_report")

@@ -125,6 +125,10 @@ const TAMPERED: &[(&str, &[&str])] = &[
         "UPDATE campaign_head SET digest = sha256('another') WHERE campaign_id = $1",
         &["head_is_the_last"],
     ),
+    (
+        "UPDATE campaign_head SET claimed_entry_no = claimed_entry_no - 1 WHERE campaign_id = $1",
+        &["head_is_the_last"],
+    ),
     // A line moved to another payment, and money that names none.
     (
         "UPDATE line SET payment_id = NULL WHERE campaign_id = $1 AND entry_no = 3",

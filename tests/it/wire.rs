@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use pledgebook::grpc::pb::ErrorReason;
@@ -111,12 +111,14 @@ impl Answer {
 }
 
 fn request(
+    method: Method,
     address: SocketAddr,
     path: &str,
     headers: &[(&str, &str)],
     body: Vec<u8>,
 ) -> Request<Full<Bytes>> {
-    let mut request = Request::post(format!("http://{address}{path}"));
+    let uri = format!("http://{address}{path}");
+    let mut request = Request::builder().method(method).uri(uri);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -150,12 +152,27 @@ pub async fn http2(
     tokio::spawn(connection);
     let mut all = vec![("content-type", "application/grpc"), ("te", "trailers")];
     all.extend_from_slice(headers);
-    let request = request(address, path, &all, body);
+    let request = request(Method::POST, address, path, &all, body);
     answer(sender.send_request(request).await.unwrap()).await
 }
 
 /// Posts a body over HTTP/1.1, as browsers behind old proxies do.
 pub async fn http1(
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Vec<u8>,
+) -> Answer {
+    over_http1(Method::POST, address, path, headers, body).await
+}
+
+/// Asks, as a browser does before it calls from a page of another origin.
+pub async fn preflight(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Answer {
+    over_http1(Method::OPTIONS, address, path, headers, Vec::new()).await
+}
+
+async fn over_http1(
+    method: Method,
     address: SocketAddr,
     path: &str,
     headers: &[(&str, &str)],
@@ -169,7 +186,7 @@ pub async fn http1(
     let host = address.to_string();
     let mut all = vec![("host", host.as_str())];
     all.extend_from_slice(headers);
-    let request = request(address, path, &all, body);
+    let request = request(method, address, path, &all, body);
     answer(sender.send_request(request).await.unwrap()).await
 }
 

@@ -49,6 +49,45 @@ async fn a_browser_is_served_over_http_1() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pages_of_a_listed_origin_may_call_and_others_may_not() {
+    let desk = Desk::open().await;
+    let address = desk.tester.server.address;
+    let path = Desk::path("CampaignService/GetPublicProgress");
+    let request = pb::GetPublicProgressRequest {
+        name: desk.campaign.name.clone(),
+    };
+    let listed = "https://buyout.example.org";
+    for (origin, allowed) in [(listed, Some(listed)), ("https://evil.example.org", None)] {
+        let origin = ("origin", origin);
+        let asked = [
+            origin,
+            ("access-control-request-method", "POST"),
+            (
+                "access-control-request-headers",
+                "authorization,x-grpc-web,content-type",
+            ),
+        ];
+        let before = wire::preflight(address, &path, &asked).await;
+        assert_eq!(before.http, http::StatusCode::OK);
+        let web = [("content-type", "application/grpc-web+proto"), origin];
+        let answer = wire::http1(address, &path, &web, frame(&request.encode_to_vec())).await;
+        for headers in [&before.headers, &answer.headers] {
+            let of = headers.get("access-control-allow-origin");
+            assert_eq!(of.map(|of| of.to_str().unwrap()), allowed);
+        }
+        let may_send = before.headers["access-control-allow-headers"].to_str();
+        assert!(may_send.unwrap().contains("authorization"), "{before:?}");
+        // The page can read what an error says.
+        let readable = answer.headers["access-control-expose-headers"]
+            .to_str()
+            .unwrap();
+        for header in ["grpc-status", "grpc-message", "grpc-status-details-bin"] {
+            assert!(readable.contains(header), "{answer:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn health_and_reflection_answer_without_a_key() {
     use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
     let tester = Tester::start().await;
