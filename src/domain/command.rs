@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     id::{MemberId, MoneyAccountId, PaymentId, PledgeId, RequestId, SignatureId},
+    ledger::{AccountKey, Side},
     money::{Amount, Currency},
 };
 
@@ -266,6 +267,8 @@ pub enum Action {
         /// Whose it is.
         payer: Payer,
     },
+    /// Posts an entry by hand.
+    PostEntry(ManualEntry),
     /// Reverses an entry.
     ReverseEntry {
         /// Its number.
@@ -303,4 +306,28 @@ pub struct Receipt {
     pub available_on: Option<Date>,
     /// The reversed entry that this one records rightly.
     pub corrects: Option<i64>,
+}
+
+/// One line of an entry by hand.
+#[derive(Clone, Copy, Debug)]
+pub struct ManualLine {
+    /// The account.
+    pub account: AccountKey,
+    /// Debit or credit.
+    pub side: Side,
+    /// How much; positive.
+    pub amount: Money,
+}
+
+/// An entry by hand.
+#[derive(Clone, Debug)]
+pub struct ManualEntry {
+    /// The lines, at least two.
+    pub lines: Vec<ManualLine>,
+    /// When it happened, by the user's clock.
+    pub occurred_at: Option<OffsetDateTime>,
+    /// The day on which it counts.
+    pub value_date: Option<Date>,
+    /// Why.
+    pub reason: String,
 }

@@ -15,6 +15,7 @@
 //! | `refusal` | what can be answered with no |
 //! | `world` | the rows, and how a decision changes them |
 //! | `campaign`, `member`, `pledge`, `payment`, `share` | one noun each: state machine and decisions |
+//! | `manual` | entries by hand |
 //! | `reversal` | taking an entry back, with the states that hung on it |
 //! | `posting` | each money event's journal entry, row by row as domain.md §4 |
 //! | `tally` | what a row counts toward a campaign's progress |
@@ -23,6 +24,7 @@
 
 pub mod campaign;
 mod command;
+mod manual;
 pub mod member;
 pub mod payment;
 pub mod pledge;
@@ -33,7 +35,9 @@ pub mod share;
 mod tally;
 mod world;
 
-pub use command::{Action, Command, Fingerprint, Money, Payer, Promise, Receipt};
+pub use command::{
+    Action, Command, Fingerprint, ManualEntry, ManualLine, Money, Payer, Promise, Receipt,
+};
 pub use refusal::{Refusal, Rejection};
 pub use tally::Tally;
 pub use world::{

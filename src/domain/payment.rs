@@ -278,7 +278,7 @@ fn claim(world: &World, key: EffectKey, amount: Amount, payment: PaymentId) -> P
 }
 
 /// The dates of an event: when it happened, and the day on which it counts.
-fn dates(
+pub(super) fn dates(
     occurred_at: Option<OffsetDateTime>,
     value_date: Option<Date>,
     now: OffsetDateTime,

@@ -133,6 +133,15 @@ pub enum Refusal {
         /// The account.
         account: String,
     },
+    /// An account that an entry by hand may not touch.
+    #[error("account {account} is kept by the calls that change what stands behind it")]
+    AccountNotByHand {
+        /// The account.
+        account: String,
+    },
+    /// Debits and credits differ.
+    #[error("the entry's debits and credits differ")]
+    EntryUnbalanced,
     /// A pledge or payment of another member.
     #[error("{what} belongs to another member")]
     MemberMismatch {

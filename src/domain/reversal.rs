@@ -67,6 +67,9 @@ pub(super) fn reverse(
         return Err(Refusal::EntryAlreadyReversed { by }.into());
     }
     let reversal = JournalEntry::reversal(entry, number, now);
+    if entry.event() == Event::ManualEntry {
+        return Ok(Decision::default().posting(reversal).because(reason));
+    }
     let named = entry.lines().iter().find_map(|line| line.payment);
     let (Some(payment), false) = (named, entry.reverses().is_some()) else {
         let instead = if entry.reverses().is_some() {

@@ -123,7 +123,7 @@ fn policy(path: &str) -> Option<Policy> {
         | "LedgerService/ListEntries"
         | "LedgerService/StreamEntries"
         | "LedgerService/CheckCampaign" => READS,
-        "LedgerService/ReverseEntry" => RUNS,
+        "LedgerService/PostEntry" | "LedgerService/ReverseEntry" => RUNS,
 
         "ReportService/GetTrialBalance"
         | "ReportService/GetGeneralLedger"

@@ -6,21 +6,25 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Api, ApiError, Call, envelope,
-    fields::{amount_of, date, money_of, name, text},
+    fields::{amount_of, date, money, money_of, name, text, timestamp},
     journal,
     page::Pages,
     pb::{self, ledger_service_server::LedgerService},
 };
 use crate::{
-    domain::Action,
+    app::Written,
+    domain::{Action, ManualEntry, ManualLine},
     id::{CampaignId, MemberId},
-    ledger::{AccountKey, Code, Owner},
+    ledger::{AccountKey, Code, Owner, Side},
     money::{Amount, Currency},
     report::{AccountView, AsOf, EntryView},
 };
 
 /// Entries in one message of a stream.
 const BATCH: usize = 500;
+
+/// The most lines of an entry by hand: a command touches a bounded number of rows.
+const MANUAL_LINES: usize = 100;
 
 pub(super) fn code(field: &str, text: &str) -> Result<Option<Code>, ApiError> {
     if text.is_empty() {
@@ -56,6 +60,41 @@ fn account_of(campaign: CampaignId, view: &AccountView) -> pb::Account {
 
 fn entry_of(campaign: CampaignId, view: &EntryView) -> pb::JournalEntry {
     journal::entry(campaign, &view.posted, view.reversed_by)
+}
+
+/// The outcome of a call that posts one entry, and that entry.
+fn posted(
+    campaign: CampaignId,
+    written: &Written,
+    validate_only: bool,
+) -> (pb::Outcome, Option<pb::JournalEntry>) {
+    let outcome = journal::outcome(campaign, written, validate_only);
+    let posted = written.answer.entries.first();
+    let entry = match validate_only {
+        true => outcome.proposed_entries.first().cloned(),
+        false => posted.map(|posted| journal::entry(campaign, posted, None)),
+    };
+    (outcome, entry)
+}
+
+fn manual_line(
+    call: &Call,
+    campaign: CampaignId,
+    index: usize,
+    line: &pb::ManualLine,
+) -> Result<ManualLine, ApiError> {
+    let field = |name: &str| format!("lines[{index}].{name}");
+    let account = call.of_this(campaign, &field("account"), &line.account, "accounts")?;
+    let side = match line.side() {
+        pb::Side::Debit => Side::Debit,
+        pb::Side::Credit => Side::Credit,
+        pb::Side::Unspecified => return Err(ApiError::field(&field("side"), "missing")),
+    };
+    Ok(ManualLine {
+        account: account.ok_or_else(|| ApiError::field(&field("account"), "missing"))?,
+        side,
+        amount: money(&field("amount"), line.amount.as_ref())?,
+    })
 }
 
 /// The place of a stream: the last entry of its snapshot, and the last one sent.
@@ -255,6 +294,33 @@ impl LedgerService for Api {
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
+    async fn post_entry(
+        &self,
+        request: Request<pb::PostEntryRequest>,
+    ) -> Result<Response<pb::PostEntryResponse>, Status> {
+        let (call, message) = Call::of(request)?;
+        let campaign = call.campaign("campaign", &message.campaign)?;
+        if !(2..=MANUAL_LINES).contains(&message.lines.len()) {
+            let problem = format!("from 2 to {MANUAL_LINES} lines");
+            return Err(ApiError::field("lines", problem).into());
+        }
+        let lines = message.lines.iter().enumerate();
+        let lines = lines.map(|(index, line)| manual_line(&call, campaign, index, line));
+        let action = Action::PostEntry(ManualEntry {
+            lines: lines.collect::<Result<_, _>>()?,
+            occurred_at: timestamp("occurred_at", message.occurred_at.as_ref())?,
+            value_date: date("value_date", &message.value_date)?,
+            reason: text("reason", &message.reason, 1, 1_000)?,
+        });
+        let envelope = envelope!("PostEntry", message);
+        let written = self.write(&call, campaign, &envelope, action).await?;
+        let (outcome, entry) = posted(campaign, &written, message.validate_only);
+        Ok(Response::new(pb::PostEntryResponse {
+            outcome: Some(outcome),
+            entry,
+        }))
+    }
+
     async fn reverse_entry(
         &self,
         request: Request<pb::ReverseEntryRequest>,
@@ -267,12 +333,7 @@ impl LedgerService for Api {
         };
         let envelope = envelope!("ReverseEntry", message);
         let written = self.write(&call, campaign, &envelope, action).await?;
-        let outcome = journal::outcome(campaign, &written, message.validate_only);
-        let posted = written.answer.entries.first();
-        let entry = match message.validate_only {
-            true => outcome.proposed_entries.first().cloned(),
-            false => posted.map(|posted| journal::entry(campaign, posted, None)),
-        };
+        let (outcome, entry) = posted(campaign, &written, message.validate_only);
         Ok(Response::new(pb::ReverseEntryResponse {
             outcome: Some(outcome),
             entry,

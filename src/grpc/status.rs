@@ -313,6 +313,12 @@ fn refused(refusal: &Refusal) -> Status {
             Reason::AccountFloor,
             Some(("account", account.clone())),
         ),
+        Refusal::AccountNotByHand { account } => (
+            Code::InvalidArgument,
+            Reason::AccountNotByHand,
+            Some(("account", account.clone())),
+        ),
+        Refusal::EntryUnbalanced => (Code::InvalidArgument, Reason::EntryUnbalanced, None),
         Refusal::MemberMismatch { .. } => (Code::InvalidArgument, Reason::MemberMismatch, None),
         Refusal::EtagMismatch { current } => (
             Code::FailedPrecondition,

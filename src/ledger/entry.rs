@@ -63,6 +63,8 @@ events! {
     Reversal = "reversal",
     /// A deferred fee became an expense, since its payment was lost.
     FeeExpensed = "fee_expensed",
+    /// An entry made by hand.
+    ManualEntry = "manual_entry",
 }
 
 /// One line: an amount on an account, debit positive and credit negative.

@@ -37,6 +37,7 @@ const MAY_CALL: &[(&str, &str)] = &[
     ("LedgerService/ListAccounts", "TAD"),
     ("LedgerService/ListCurrencies", "*"),
     ("LedgerService/ListEntries", "TAD"),
+    ("LedgerService/PostEntry", "TD"),
     ("LedgerService/ReverseEntry", "TD"),
     ("LedgerService/StreamEntries", "TAD"),
     ("MemberService/CountSignatures", "FTAD"),

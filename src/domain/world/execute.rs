@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Action, Command, Refusal, Rejection, Tally, campaign,
+        Action, Command, Refusal, Rejection, Tally, campaign, manual,
         member::{self, Person},
         payment::{self, Failure},
         pledge::{self, Pledge},
@@ -45,7 +45,10 @@ impl World {
         match prepared {
             Ok((decision, posted)) => Ok(self.apply(command, decision, posted, now)),
             Err(Rejection::Refused(refusal)) => {
-                self.record(command, now, None, None, Some(refusal.clone()));
+                self.record(ChangeRow {
+                    refusal: Some(refusal.clone()),
+                    ..self.change(command, now)
+                });
                 Ok(Outcome::Refused(refusal))
             }
             Err(fault @ Rejection::Fault(_)) => Err(fault),
@@ -159,6 +162,7 @@ impl World {
             Action::MatchReceipt { payment, payer } => {
                 payment::match_receipt(self, *payment, *payer, now)
             }
+            Action::PostEntry(entry) => manual::post(self, entry, now),
             Action::ReverseEntry { number, reason } => {
                 reversal::reverse(self, *number, reason, now)
             }
@@ -228,12 +232,19 @@ impl World {
         now: OffsetDateTime,
     ) -> Outcome {
         if let Some(same_as) = decision.same_as {
-            let change = self.record(command, now, None, Some(same_as), None);
+            let change = self.record(ChangeRow {
+                same_as: Some(same_as),
+                ..self.change(command, now)
+            });
             return Outcome::RecordedBefore { change, same_as };
         }
         let entries = posted.first().zip(posted.last());
         let entries = entries.map(|(first, last)| (first.number, last.number));
-        let change = self.record(command, now, entries, None, None);
+        let change = self.record(ChangeRow {
+            entries,
+            reason: decision.reason,
+            ..self.change(command, now)
+        });
         for entry in &posted {
             self.post(entry);
         }
@@ -245,7 +256,6 @@ impl World {
                     ordinal,
                     subject,
                     snapshot: snapshot.clone(),
-                    reason: decision.reason.clone(),
                 });
                 snapshots.push(snapshot);
             }
@@ -258,29 +268,27 @@ impl World {
         })
     }
 
-    fn record(
-        &mut self,
-        command: &Command,
-        now: OffsetDateTime,
-        entries: Option<(i64, i64)>,
-        same_as: Option<i64>,
-        refusal: Option<Refusal>,
-    ) -> i64 {
-        let row = ChangeRow {
+    /// The next change, of a command that is answered without having done anything.
+    fn change(&self, command: &Command, now: OffsetDateTime) -> ChangeRow {
+        ChangeRow {
             number: self.next_change(),
             request_id: command.request_id,
             method: command.method.to_owned(),
             principal: command.principal.clone(),
             fields: command.fingerprint.to_bytes(),
             recorded_at: now,
-            entries,
-            same_as,
-            refusal,
-        };
-        self.head.change = row.number;
-        self.head.recorded_at = Some(now);
-        self.requests.insert(row.request_id, row.clone());
+            entries: None,
+            same_as: None,
+            refusal: None,
+            reason: String::new(),
+        }
+    }
+
+    fn record(&mut self, row: ChangeRow) -> i64 {
         let number = row.number;
+        self.head.change = number;
+        self.head.recorded_at = Some(row.recorded_at);
+        self.requests.insert(row.request_id, row.clone());
         self.written.changes.push(row);
         number
     }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::{
     domain::{Action, Command, Payer},
     id::{MemberId, MoneyAccountId, PaymentId, PledgeId, RequestId, SignatureId},
+    ledger::Owner,
 };
 
 /// The rows that a batch of commands needs; `store` reads them into a [`World`](super::World).
@@ -97,6 +98,13 @@ impl Needs {
             Action::MatchReceipt { payment, payer } => {
                 self.payments.insert(*payment);
                 self.payer(*payer);
+            }
+            Action::PostEntry(manual) => {
+                for line in &manual.lines {
+                    if let Owner::Member(member) = line.account.owner {
+                        self.members.insert(member);
+                    }
+                }
             }
             Action::ReverseEntry { number, .. } => {
                 self.entries.insert(*number);

@@ -95,6 +95,8 @@ pub struct ChangeRow {
     pub same_as: Option<i64>,
     /// Why it was refused.
     pub refusal: Option<Refusal>,
+    /// Why it was asked, in the words of whoever asked.
+    pub reason: String,
 }
 
 /// A noun after a change: what history keeps, and what a response shows.
@@ -126,6 +128,4 @@ pub struct HistoryRow {
     pub subject: Uuid,
     /// The subject after the change.
     pub snapshot: Snapshot,
-    /// Why.
-    pub reason: String,
 }

@@ -46,13 +46,13 @@ pub(super) async fn changes(tx: &mut Tx, world: &World) -> Write {
         .collect::<Result<_, _>>()?;
     sqlx::query!(
         "INSERT INTO change (campaign_id, change_no, request_id, method, principal, fields,
-            recorded_at, first_entry_no, last_entry_no, same_as_change_no, refusal)
+            recorded_at, first_entry_no, last_entry_no, same_as_change_no, refusal, reason)
          SELECT $1, change_no, request_id, method, principal, fields, recorded_at,
-            first_entry_no, last_entry_no, same_as_change_no, refusal::json
+            first_entry_no, last_entry_no, same_as_change_no, refusal::json, reason
          FROM unnest($2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::bytea[],
-            $7::timestamptz[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[])
+            $7::timestamptz[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::text[])
             AS of (change_no, request_id, method, principal, fields, recorded_at,
-                first_entry_no, last_entry_no, same_as_change_no, refusal)",
+                first_entry_no, last_entry_no, same_as_change_no, refusal, reason)",
         world.id.0,
         &changes.iter().map(|c| c.number).collect::<Vec<_>>(),
         &changes.iter().map(|c| c.request_id.0).collect::<Vec<_>>(),
@@ -66,7 +66,8 @@ pub(super) async fn changes(tx: &mut Tx, world: &World) -> Write {
         &each(|c| c.entries.map(|(first, _)| first)) as &[Option<i64>],
         &each(|c| c.entries.map(|(_, last)| last)) as &[Option<i64>],
         &each(|c| c.same_as) as &[Option<i64>],
-        &refusals as &[Option<String>]
+        &refusals as &[Option<String>],
+        &changes.iter().map(|c| c.reason.clone()).collect::<Vec<_>>()
     )
     .execute(&mut **tx)
     .await?;
@@ -83,19 +84,15 @@ pub(super) async fn history(tx: &mut Tx, world: &World) -> Write {
         .map(|row| json(&row.snapshot))
         .collect::<Result<_, _>>()?;
     sqlx::query!(
-        "INSERT INTO history (campaign_id, change_no, ordinal, subject_id, snapshot, reason)
-         SELECT $1, change_no, ordinal, subject_id, snapshot::json, reason
-         FROM unnest($2::bigint[], $3::smallint[], $4::uuid[], $5::text[], $6::text[])
-            AS of (change_no, ordinal, subject_id, snapshot, reason)",
+        "INSERT INTO history (campaign_id, change_no, ordinal, subject_id, snapshot)
+         SELECT $1, change_no, ordinal, subject_id, snapshot::json
+         FROM unnest($2::bigint[], $3::smallint[], $4::uuid[], $5::text[])
+            AS of (change_no, ordinal, subject_id, snapshot)",
         world.id.0,
         &history.iter().map(|row| row.change).collect::<Vec<_>>(),
         &history.iter().map(|row| row.ordinal).collect::<Vec<_>>(),
         &history.iter().map(|row| row.subject).collect::<Vec<_>>(),
-        &snapshots,
-        &history
-            .iter()
-            .map(|row| row.reason.clone())
-            .collect::<Vec<_>>()
+        &snapshots
     )
     .execute(&mut **tx)
     .await?;

@@ -15,7 +15,7 @@ pub(super) async fn requests(tx: &mut Tx, world: &mut World, ids: &[RequestId]) 
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
         r#"SELECT change_no, request_id, method, principal, fields, recorded_at,
-                  first_entry_no, last_entry_no, same_as_change_no, refusal::text AS "refusal?"
+                  first_entry_no, last_entry_no, same_as_change_no, refusal::text AS "refusal?", reason
            FROM change WHERE campaign_id = $1 AND request_id = ANY($2)"#,
         world.id.0,
         &ids
@@ -32,6 +32,7 @@ pub(super) async fn requests(tx: &mut Tx, world: &mut World, ids: &[RequestId]) 
             entries: row.first_entry_no.zip(row.last_entry_no),
             same_as: row.same_as_change_no,
             refusal: row.refusal.map(|json| answer::refusal(&json)).transpose()?,
+            reason: row.reason,
         };
         world.requests.insert(request_id, row);
     }

@@ -9,17 +9,24 @@ use crate::{
         member::{Member, Signature, SignatureState},
     },
     id::{MemberId, SignatureId},
+    ledger::Owner,
 };
 
 pub(super) async fn members(tx: &mut Tx, world: &mut World, needs: &Needs) -> Read<()> {
     let of_pledges = world.pledges.values().map(|pledge| pledge.member);
     let of_payments = world.payments.values().filter_map(|payment| payment.member);
+    let lines = world.entries.values().flat_map(|row| row.entry.lines());
+    let of_entries = lines.filter_map(|line| match line.account.owner {
+        Owner::Member(member) => Some(member),
+        Owner::Nobody | Owner::MoneyAccount(_) | Owner::Payment(_) => None,
+    });
     let ids = needs
         .members
         .iter()
         .copied()
         .chain(of_pledges)
-        .chain(of_payments);
+        .chain(of_payments)
+        .chain(of_entries);
     let ids: Vec<Uuid> = ids.map(|id| id.0).collect();
     let emails: Vec<Vec<u8>> = needs.emails.iter().map(|hash| hash.to_vec()).collect();
     if ids.is_empty() && emails.is_empty() {

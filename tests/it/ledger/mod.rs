@@ -2,4 +2,5 @@
 
 mod accounts;
 mod entries;
+mod manual;
 mod reversal;
