@@ -68,6 +68,8 @@ pub struct Settings {
     pub queue: usize,
     /// How long a campaign's task waits for more before it ends.
     pub idle: Duration,
+    /// The most rows of a campaign that are kept in memory between batches; 0 keeps none.
+    pub kept_rows: usize,
 }
 
 impl Default for Settings {
@@ -76,6 +78,8 @@ impl Default for Settings {
             batch_cap: 1_000,
             queue: 8_192,
             idle: Duration::from_secs(60),
+            // Some 30 MB for a campaign that is in use.
+            kept_rows: 100_000,
         }
     }
 }
@@ -227,7 +231,8 @@ impl Books {
             let mut needs = Needs::of([command]);
             // A request id that has an outcome does not stand in the way of a question.
             needs.requests.clear();
-            let world = world::read_in_tx(&mut tx, campaign, head, &needs, now).await?;
+            let mut world = World::new(campaign, head);
+            world::read_in_tx(&mut tx, &mut world, &needs, now).await?;
             tx.rollback().await?;
             Ok::<_, StoreError>((head.change, world, now))
         };
@@ -259,12 +264,13 @@ impl Books {
 /// One campaign's task: batch after batch until there is nothing to do.
 async fn work(shared: Arc<Shared>, campaign: CampaignId, mut queue: mpsc::Receiver<Item>) {
     let cap = shared.settings.batch_cap;
+    let mut kept = None;
     let mut batch = Vec::with_capacity(cap.min(64));
     loop {
         let taken = tokio::time::timeout(shared.settings.idle, queue.recv_many(&mut batch, cap));
         match taken.await {
             Ok(0) => return,
-            Ok(_) => run(&shared, campaign, std::mem::take(&mut batch)).await,
+            Ok(_) => run(&shared, campaign, &mut kept, std::mem::take(&mut batch)).await,
             Err(_idle) => {
                 let mut queues = shared.queues.lock().unwrap_or_else(PoisonError::into_inner);
                 if queue.is_empty() {
@@ -277,7 +283,7 @@ async fn work(shared: Arc<Shared>, campaign: CampaignId, mut queue: mpsc::Receiv
 }
 
 /// Runs a batch, and singly what a refused batch held.
-async fn run(shared: &Shared, campaign: CampaignId, batch: Vec<Item>) {
+async fn run(shared: &Shared, campaign: CampaignId, kept: &mut Option<World>, batch: Vec<Item>) {
     let now = Instant::now();
     let (late, batch): (Vec<Item>, Vec<Item>) = batch
         .into_iter()
@@ -291,12 +297,12 @@ async fn run(shared: &Shared, campaign: CampaignId, batch: Vec<Item>) {
     if batch.is_empty() {
         return;
     }
-    let Some(batch) = attempt(shared, campaign, batch).await else {
+    let Some(batch) = attempt(shared, campaign, kept, batch).await else {
         return;
     };
     tracing::warn!(%campaign, commands = batch.len(), "the database refused a batch: its commands run singly");
     for item in batch {
-        if let Some(poison) = attempt(shared, campaign, vec![item]).await {
+        if let Some(poison) = attempt(shared, campaign, kept, vec![item]).await {
             let incident = Uuid::from_u128(rand::random());
             for item in &poison {
                 tracing::error!(%campaign, method = item.command.method, %incident, "poison command");
@@ -307,8 +313,13 @@ async fn run(shared: &Shared, campaign: CampaignId, batch: Vec<Item>) {
 }
 
 /// Runs a batch once. Gives it back when the database refused it.
-async fn attempt(shared: &Shared, campaign: CampaignId, batch: Vec<Item>) -> Option<Vec<Item>> {
-    match commit(shared, campaign, &batch).await {
+async fn attempt(
+    shared: &Shared,
+    campaign: CampaignId,
+    kept: &mut Option<World>,
+    batch: Vec<Item>,
+) -> Option<Vec<Item>> {
+    match commit(shared, campaign, kept, &batch).await {
         Ok(mut outcomes) => {
             answer(batch, |index| {
                 let outcome = outcomes.get_mut(index).and_then(Option::take);
@@ -334,8 +345,11 @@ type Outcomes = Vec<Option<Result<Outcome, BookError>>>;
 async fn commit(
     shared: &Shared,
     campaign: CampaignId,
+    kept: &mut Option<World>,
     items: &[Item],
 ) -> Result<Outcomes, StoreError> {
+    // Kept again only after a commit: whatever goes wrong, the next batch reads anew.
+    let kept_before = kept.take();
     let mut tx = shared.store.begin().await?;
     let Some(head) = world::lock_in_tx(&mut tx, campaign).await? else {
         tx.rollback().await?;
@@ -344,13 +358,19 @@ async fn commit(
     };
     let now = not_before(shared.clock.now(), head.recorded_at);
     let needs = Needs::of(items.iter().map(|item| &item.command));
-    let mut world = world::read_in_tx(&mut tx, campaign, head, &needs, now).await?;
+    // Nobody has changed the campaign since: each change moves the head.
+    let kept_before = kept_before.filter(|world| world.head == head);
+    let mut world = kept_before.unwrap_or_else(|| World::new(campaign, head));
+    world::read_in_tx(&mut tx, &mut world, &needs, now).await?;
     let outcomes = decide(&mut world, campaign, items, now);
     if world.written.changes.is_empty() {
         tx.rollback().await?;
     } else {
         batch::write_in_tx(&mut tx, &world).await?;
         tx.commit().await?;
+    }
+    if world.rows() <= shared.settings.kept_rows {
+        *kept = Some(world.carried_on());
     }
     Ok(outcomes)
 }

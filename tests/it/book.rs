@@ -1,6 +1,7 @@
 //! The book: batches, poison, two servers on one database.
 
 use pledgebook::{
+    access::Role,
     book::{BookError, Settings},
     domain::{
         Action, Command, Fingerprint, Money, Payer, Promise, Receipt,
@@ -244,9 +245,13 @@ async fn batched_equals_sequential_row_for_row() {
     let account = MoneyAccountId::mint();
     let (set_up, happen) = (setting_up(account), happenings(account));
     let mut runs = Vec::new();
-    for batch_cap in [1, 500] {
+    let kept = Settings::default().kept_rows;
+    // However large the batches, and whatever is kept in memory between them: always,
+    // never, and only while it is little.
+    for (batch_cap, kept_rows) in [(1, kept), (500, kept), (1, 0), (7, 60)] {
         let settings = Settings {
             batch_cap,
+            kept_rows,
             ..Settings::default()
         };
         let tester = Tester::start_with(settings).await;
@@ -264,18 +269,43 @@ async fn batched_equals_sequential_row_for_row() {
         tester.must_be_clean(&format!("campaigns/{campaign}")).await;
         runs.push((outcomes, rows(&tester).await));
     }
-    let (sequential, batched) = (&runs[0], &runs[1]);
-    for (one, many) in sequential.0.iter().zip(&batched.0) {
-        assert_eq!(one, many);
-    }
+    let (sequential, others) = runs.split_first().unwrap();
     assert!(sequential.1.len() > 1_000);
-    for (one, many) in sequential.1.iter().zip(&batched.1) {
-        assert_eq!(one, many);
+    for other in others {
+        for (one, many) in sequential.0.iter().zip(&other.0) {
+            assert_eq!(one, many);
+        }
+        for (one, many) in sequential.1.iter().zip(&other.1) {
+            assert_eq!(one, many);
+        }
+        assert_eq!(
+            (sequential.0.len(), sequential.1.len()),
+            (other.0.len(), other.1.len())
+        );
     }
-    assert_eq!(
-        (sequential.0.len(), sequential.1.len()),
-        (batched.0.len(), batched.1.len())
-    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_server_changed_is_not_remembered_otherwise() {
+    let tester = Tester::start().await;
+    let mut another = tester.another_server().await;
+    let campaign = Campaign::open(&tester, "EUR").await;
+    let ada = campaign.member(&tester, "ada@example.org").await;
+    let pledge = campaign.pledge(&tester, &ada, "190000").await;
+    let here = tester.treasurer();
+    let there = tester.as_role_on(&another, Role::Treasurer);
+    let held = async |clients: &Clients, object: &str, amount: &str| {
+        let request = campaign.payment(object, &pledge, amount);
+        let paid = clients.payments().record_payment(request).await.unwrap();
+        text(&paid.into_inner().payment.unwrap().held)
+    };
+    // The room in the pledge, and every balance, as the other one left them.
+    assert_eq!(held(&here, "ch_1", "90000").await, "EUR 90000.00");
+    assert_eq!(held(&there, "ch_2", "90000").await, "EUR 90000.00");
+    assert_eq!(held(&here, "ch_3", "90000").await, "EUR 10000.00");
+    assert_eq!(held(&there, "ch_4", "90000").await, "EUR 0.00");
+    another.stop().await;
+    tester.must_be_clean(&campaign.name).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

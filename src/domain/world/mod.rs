@@ -20,6 +20,8 @@ pub use decision::{Answer, Decision, Outcome, Put};
 pub use needs::Needs;
 pub use row::{AccountRow, ChangeRow, EffectKey, EffectRow, EntryRow, Head, HistoryRow, Snapshot};
 
+use uuid::Uuid;
+
 use super::{
     Tally,
     campaign::{Campaign, Terms},
@@ -103,6 +105,8 @@ pub struct World {
     pub member_emails: HashMap<[u8; 32], MemberId>,
     /// Signatures by e-mail address.
     pub signature_emails: HashMap<[u8; 32], SignatureId>,
+    /// The owners all of whose accounts are known here.
+    pub owners: HashSet<Uuid>,
     /// What has changed.
     pub written: Written,
 }
@@ -128,8 +132,32 @@ impl World {
             objects: HashMap::new(),
             member_emails: HashMap::new(),
             signature_emails: HashMap::new(),
+            owners: HashSet::new(),
             written: Written::default(),
         }
+    }
+
+    /// What the next batch can go on with, once this one is committed: the campaign,
+    /// its tally, and the members, pledges and accounts that are known by now. What
+    /// comes but once (movements, requests, payments) is let go.
+    #[must_use]
+    pub fn carried_on(self) -> Self {
+        Self {
+            campaign: self.campaign,
+            tally: self.tally,
+            accounts: self.accounts,
+            members: self.members,
+            pledges: self.pledges,
+            member_emails: self.member_emails,
+            owners: self.owners,
+            ..Self::new(self.id, self.head)
+        }
+    }
+
+    /// How many rows it holds.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.accounts.len() + self.members.len() + self.pledges.len()
     }
 
     /// Takes a member's row in.

@@ -19,6 +19,8 @@ pub struct Needs {
     pub members: HashSet<MemberId>,
     /// The members and signatures of these e-mail addresses.
     pub emails: HashSet<[u8; 32]>,
+    /// The signatures of these members, which a pledge converts.
+    pub pledging: HashSet<MemberId>,
     /// These signatures.
     pub signatures: HashSet<SignatureId>,
     /// These pledges, with their members.
@@ -67,6 +69,7 @@ impl Needs {
             }
             Action::CreatePledge { member, .. } => {
                 self.members.insert(*member);
+                self.pledging.insert(*member);
             }
             Action::AmendPledge { pledge, .. } | Action::CancelPledge { pledge } => {
                 self.pledges.insert(*pledge);

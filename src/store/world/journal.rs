@@ -1,11 +1,13 @@
 //! Recorded outcomes, entries to reverse, and accounts with their balances.
 
+use std::collections::HashSet;
+
 use uuid::Uuid;
 
 use super::{Read, StoreError, Tx};
 use crate::{
     domain::{AccountRow, ChangeRow, EntryRow, Needs, World},
-    id::RequestId,
+    id::{MemberId, RequestId},
     ledger::{AccountKey, Balance, Code},
     money::Amount,
     store::answer,
@@ -59,8 +61,12 @@ pub(super) async fn entries(tx: &mut Tx, world: &mut World, needs: &Needs) -> Re
 }
 
 /// The accounts of everybody whom the batch may touch, and the campaign's own.
-pub(super) async fn accounts(tx: &mut Tx, world: &mut World) -> Read<()> {
-    let members = world.members.keys().map(|id| id.0);
+pub(super) async fn accounts(
+    tx: &mut Tx,
+    world: &mut World,
+    members: &HashSet<MemberId>,
+) -> Read<()> {
+    let members = members.iter().map(|id| id.0);
     let payments = world.payments.keys().map(|id| id.0);
     let money = world
         .campaign
@@ -68,7 +74,10 @@ pub(super) async fn accounts(tx: &mut Tx, world: &mut World) -> Read<()> {
         .flat_map(|c| &c.money_accounts)
         .map(|a| a.id.0);
     let owners = members.chain(payments).chain(money).chain([Uuid::nil()]);
-    let owners: Vec<Uuid> = owners.collect();
+    let owners: Vec<Uuid> = owners.filter(|id| !world.owners.contains(id)).collect();
+    if owners.is_empty() {
+        return Ok(());
+    }
     let rows = sqlx::query!(
         "SELECT account_no, code, commodity, owner, balance, debits
          FROM account JOIN balance USING (campaign_id, account_no)
@@ -87,6 +96,7 @@ pub(super) async fn accounts(tx: &mut Tx, world: &mut World) -> Read<()> {
         };
         world.accounts.insert(key, account);
     }
+    world.owners.extend(owners);
     Ok(())
 }
 

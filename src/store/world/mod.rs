@@ -1,8 +1,8 @@
 //! Reading the rows that a batch of commands needs.
 //!
 //! At most twelve statements a batch, whatever its size, and each only when the
-//! batch needs something of the kind. They run after the head's lock, so they
-//! see everything that was committed before it.
+//! batch needs something of the kind that the world does not know yet. They run
+//! after the head's lock, so they see everything that was committed before it.
 
 mod campaign;
 mod journal;
@@ -39,70 +39,64 @@ impl Store {
     }
 }
 
+/// A campaign's head row. Nothing when there is no such campaign.
+macro_rules! head {
+    ($tx:ident, $campaign:ident, $lock:literal) => {{
+        let row = sqlx::query!(
+            r#"SELECT change_no, entry_no, account_no, digest,
+                      NULLIF(recorded_at, '-infinity') AS "recorded_at?"
+               FROM campaign_head WHERE campaign_id = $1"#
+                + $lock,
+            $campaign.0
+        );
+        let row = row.fetch_optional(&mut **$tx).await?;
+        row.map(|row| {
+            Ok(Head {
+                change: row.change_no,
+                entry: row.entry_no,
+                account: row.account_no,
+                recorded_at: row.recorded_at,
+                digest: digest(row.digest)?,
+            })
+        })
+        .transpose()
+    }};
+}
+
 /// Locks a campaign's head row: from here to the commit nobody else changes the
-/// campaign. Nothing when there is no such campaign.
+/// campaign.
 pub(crate) async fn lock_in_tx(tx: &mut Tx, campaign: CampaignId) -> Read<Option<Head>> {
-    let row = sqlx::query!(
-        r#"SELECT change_no, entry_no, account_no, digest,
-                  NULLIF(recorded_at, '-infinity') AS "recorded_at?"
-           FROM campaign_head WHERE campaign_id = $1 FOR NO KEY UPDATE"#,
-        campaign.0
-    );
-    let Some(row) = row.fetch_optional(&mut **tx).await? else {
-        return Ok(None);
-    };
-    Ok(Some(Head {
-        change: row.change_no,
-        entry: row.entry_no,
-        account: row.account_no,
-        recorded_at: row.recorded_at,
-        digest: digest(row.digest)?,
-    }))
+    head!(tx, campaign, " FOR NO KEY UPDATE")
 }
 
 /// Reads a campaign's head row without locking it, for a preview.
 pub(crate) async fn head_in_tx(tx: &mut Tx, campaign: CampaignId) -> Read<Option<Head>> {
-    let row = sqlx::query!(
-        r#"SELECT change_no, entry_no, account_no, digest,
-                  NULLIF(recorded_at, '-infinity') AS "recorded_at?"
-           FROM campaign_head WHERE campaign_id = $1"#,
-        campaign.0
-    );
-    let Some(row) = row.fetch_optional(&mut **tx).await? else {
-        return Ok(None);
-    };
-    Ok(Some(Head {
-        change: row.change_no,
-        entry: row.entry_no,
-        account: row.account_no,
-        recorded_at: row.recorded_at,
-        digest: digest(row.digest)?,
-    }))
+    head!(tx, campaign, "")
 }
 
-/// Reads what `needs` asks for.
+/// Reads what `needs` asks for and the world does not know yet. What it knows has
+/// to be as of its head: nobody has changed the campaign since.
 pub(crate) async fn read_in_tx(
     tx: &mut Tx,
-    id: CampaignId,
-    head: Head,
+    world: &mut World,
     needs: &Needs,
     now: time::OffsetDateTime,
-) -> Read<World> {
-    let mut world = World::new(id, head);
-    journal::requests(tx, &mut world, &needs.requests).await?;
-    campaign::campaign(tx, &mut world).await?;
+) -> Read<()> {
+    journal::requests(tx, world, &needs.requests).await?;
     if world.campaign.is_none() {
-        return Ok(world);
+        campaign::campaign(tx, world).await?;
     }
-    journal::entries(tx, &mut world, needs).await?;
-    payment::payments(tx, &mut world, needs).await?;
-    pledge::pledges(tx, &mut world, needs, now).await?;
-    person::members(tx, &mut world, needs).await?;
-    person::signatures(tx, &mut world, needs).await?;
-    payment::effects(tx, &mut world, needs).await?;
-    campaign::registrations(tx, &mut world, needs).await?;
-    journal::accounts(tx, &mut world).await?;
-    Ok(world)
+    if world.campaign.is_none() {
+        return Ok(());
+    }
+    journal::entries(tx, world, needs).await?;
+    payment::payments(tx, world, needs).await?;
+    let pledges = pledge::pledges(tx, world, needs, now).await?;
+    let members = person::members(tx, world, needs, &pledges).await?;
+    person::signatures(tx, world, needs).await?;
+    payment::effects(tx, world, needs).await?;
+    campaign::registrations(tx, world, needs).await?;
+    journal::accounts(tx, world, &members).await
 }
 
 pub(in crate::store) fn digest(bytes: Vec<u8>) -> Read<[u8; 32]> {

@@ -1,5 +1,7 @@
 //! Members and signatures.
 
+use std::collections::HashSet;
+
 use uuid::Uuid;
 
 use super::{Read, StoreError, Tx, digest};
@@ -8,29 +10,39 @@ use crate::{
         Needs, World,
         member::{Member, Signature, SignatureState},
     },
-    id::{MemberId, SignatureId},
+    id::{MemberId, PledgeId, SignatureId},
     ledger::Owner,
 };
 
-pub(super) async fn members(tx: &mut Tx, world: &mut World, needs: &Needs) -> Read<()> {
-    let of_pledges = world.pledges.values().map(|pledge| pledge.member);
+/// Reads the members whom the batch needs; gives their ids.
+pub(super) async fn members(
+    tx: &mut Tx,
+    world: &mut World,
+    needs: &Needs,
+    pledges: &HashSet<PledgeId>,
+) -> Read<HashSet<MemberId>> {
+    let pledges = pledges.iter().filter_map(|id| world.pledges.get(id));
     let of_payments = world.payments.values().filter_map(|payment| payment.member);
     let lines = world.entries.values().flat_map(|row| row.entry.lines());
     let of_entries = lines.filter_map(|line| match line.account.owner {
         Owner::Member(member) => Some(member),
         Owner::Nobody | Owner::MoneyAccount(_) | Owner::Payment(_) => None,
     });
-    let ids = needs
-        .members
-        .iter()
-        .copied()
-        .chain(of_pledges)
+    let needed = needs.members.iter().copied();
+    let mut needed: HashSet<MemberId> = needed
+        .chain(pledges.map(|pledge| pledge.member))
         .chain(of_payments)
-        .chain(of_entries);
-    let ids: Vec<Uuid> = ids.map(|id| id.0).collect();
-    let emails: Vec<Vec<u8>> = needs.emails.iter().map(|hash| hash.to_vec()).collect();
+        .chain(of_entries)
+        .collect();
+    let unknown = needed.iter().filter(|id| !world.members.contains_key(id));
+    let ids: Vec<Uuid> = unknown.map(|id| id.0).collect();
+    let unknown = needs
+        .emails
+        .iter()
+        .filter(|hash| !world.member_emails.contains_key(*hash));
+    let emails: Vec<Vec<u8>> = unknown.map(|hash| hash.to_vec()).collect();
     if ids.is_empty() && emails.is_empty() {
-        return Ok(());
+        return Ok(needed);
     }
     let rows = sqlx::query!(
         "SELECT member_id, email_hash, created_at, live_pledges FROM member
@@ -51,6 +63,7 @@ pub(super) async fn members(tx: &mut Tx, world: &mut World, needs: &Needs) -> Re
         ) else {
             return Err(StoreError::unreadable("member", row.member_id));
         };
+        needed.insert(MemberId(id));
         world.put_member(Member {
             id: MemberId(id),
             email_hash: digest(hash)?,
@@ -58,13 +71,14 @@ pub(super) async fn members(tx: &mut Tx, world: &mut World, needs: &Needs) -> Re
             live_pledges,
         });
     }
-    Ok(())
+    Ok(needed)
 }
 
 pub(super) async fn signatures(tx: &mut Tx, world: &mut World, needs: &Needs) -> Read<()> {
     let ids: Vec<Uuid> = needs.signatures.iter().map(|id| id.0).collect();
     // Whoever pledges converts a signature of the same address.
-    let of_members = world.members.values().map(|member| member.email_hash);
+    let pledging = needs.pledging.iter().filter_map(|id| world.members.get(id));
+    let of_members = pledging.map(|member| member.email_hash);
     let emails = needs.emails.iter().copied().chain(of_members);
     let emails: Vec<Vec<u8>> = emails.map(|hash| hash.to_vec()).collect();
     if ids.is_empty() && emails.is_empty() {

@@ -1,5 +1,7 @@
 //! Pledges.
 
+use std::collections::HashSet;
+
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
@@ -65,18 +67,23 @@ pub(in crate::store) async fn pledges_where(
     rows.into_iter().map(Pledge::try_from).collect()
 }
 
+/// Reads the pledges that the batch needs; gives their ids.
 pub(super) async fn pledges(
     tx: &mut Tx,
     world: &mut World,
     needs: &Needs,
     now: time::OffsetDateTime,
-) -> Read<()> {
+) -> Read<HashSet<PledgeId>> {
     let of_payments = world.payments.values().filter_map(|payment| payment.pledge);
-    let ids = needs.pledges.iter().copied().chain(of_payments);
-    let ids: Vec<Uuid> = ids.map(|id| id.0).collect();
-    if !ids.is_empty() {
+    let mut needed: HashSet<PledgeId> = needs.pledges.iter().copied().chain(of_payments).collect();
+    let unknown = needed.iter().filter(|id| !world.pledges.contains_key(id));
+    let unknown: Vec<Uuid> = unknown.map(|id| id.0).collect();
+    if !unknown.is_empty() {
         let found = pledges_where(tx, world.id, |query| {
-            query.push(" AND pledge_id = ANY(").push_bind(ids).push(")");
+            query
+                .push(" AND pledge_id = ANY(")
+                .push_bind(unknown)
+                .push(")");
         });
         let found = found.await?.into_iter();
         world
@@ -93,10 +100,10 @@ pub(super) async fn pledges(
                 .push(")) ORDER BY pledge_id LIMIT ")
                 .push_bind(needs.run_out);
         });
-        let found = found.await?.into_iter();
-        world
-            .pledges
-            .extend(found.map(|pledge| (pledge.id, pledge)));
+        for pledge in found.await? {
+            needed.insert(pledge.id);
+            world.pledges.insert(pledge.id, pledge);
+        }
     }
-    Ok(())
+    Ok(needed)
 }

@@ -53,7 +53,7 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
         attack(
             "a balance that ends under its floor",
             b.post(&b.rows(&[&[(h, all), (p, -all)]])),
-            Breaks("balance_keeps_its_floor"),
+            Breaks("no_running_balance_is_under_its_floor"),
             &[
                 Constraint("balance", "balance_keeps_its_floor"),
                 Rule("no_running_balance_is_under_its_floor"),
@@ -119,7 +119,7 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
                 steps.extend(b.post(&b.rows(&[&[(h, all), (p, -all)]])));
                 steps
             },
-            Breaks("balance_keeps_its_floor"),
+            Breaks("no_running_balance_is_under_its_floor"),
             &[Protection::privilege(
                 "ALTER FUNCTION post_lines() SET search_path = pg_temp, public",
             )],

@@ -1,0 +1,74 @@
+//! The crate cala-ledger, in a program of its own, so that no ordinary build compiles it.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::{
+    MEMBERS, Plan,
+    place::{Place, execute},
+};
+
+pub struct Cala {
+    program: std::path::PathBuf,
+}
+
+impl Cala {
+    /// Builds it; nothing when that fails, for want of a network for example.
+    pub async fn build(_place: &Place) -> Option<Self> {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let target = root.join("target/bench-cala");
+        println!("building cala-ledger's program");
+        let built = Command::new("cargo")
+            .args([
+                "build",
+                "--release",
+                "--locked",
+                "--quiet",
+                "--manifest-path",
+            ])
+            .arg(root.join("tests/bench/cala/Cargo.toml"))
+            .arg("--target-dir")
+            .arg(&target)
+            .current_dir(root.join("tests/bench/cala"))
+            .env("SQLX_OFFLINE", "true")
+            .status()
+            .await
+            .unwrap();
+        if !built.success() {
+            println!("it does not build here, so its figures are left out");
+            return None;
+        }
+        Some(Self {
+            program: target.join("release/pledgebook-bench-cala"),
+        })
+    }
+
+    /// Singly by 64 tasks, and in its own batches: postings a second.
+    pub async fn run(&self, place: &Place, plan: Plan) -> (f64, f64) {
+        let single = self.mode(place, "single", plan).await;
+        let batch = self.mode(place, "batch", plan).await;
+        (single, batch)
+    }
+
+    async fn mode(&self, place: &Place, mode: &str, plan: Plan) -> f64 {
+        // A fresh database each time: it makes its own schema.
+        let mut connection = place.superuser("postgres").await;
+        execute(&mut connection, "DROP DATABASE IF EXISTS cala").await;
+        place.empty("cala").await;
+        let output = Command::new(&self.program)
+            .args(["--database", &place.url("postgres", "cala")])
+            .args(["--mode", mode, "--tasks", "64", "--postings", "1000000"])
+            .args(["--counterparties", &MEMBERS.to_string()])
+            .args(["--seconds", &plan.run.as_secs_f64().ceil().to_string()])
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .await
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        report["per_second"].as_f64().unwrap()
+    }
+}

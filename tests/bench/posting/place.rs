@@ -1,0 +1,83 @@
+//! The cluster of the run, with the settings that the embedded one has, and its databases.
+
+use std::{path::PathBuf, time::Instant};
+
+use pledgebook::{postgres::Cluster, store::schema};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+pub struct Place {
+    cluster: Cluster,
+    directory: PathBuf,
+}
+
+impl Place {
+    pub async fn start() -> Self {
+        let directory =
+            std::env::temp_dir().join(format!("pledgebook-bench-{}", std::process::id()));
+        let cluster = Cluster::start(Some(directory.clone())).await.unwrap();
+        cluster.ensure_roles().await.unwrap();
+        Self { cluster, directory }
+    }
+
+    /// A database with this version's schema.
+    pub async fn database(&self, name: &str) {
+        self.cluster.ensure_database(name).await.unwrap();
+        schema::migrate(&self.url("pledgebook_owner", name))
+            .await
+            .unwrap();
+    }
+
+    /// An empty database of another contender's.
+    pub async fn empty(&self, name: &str) {
+        self.cluster.ensure_database(name).await.unwrap();
+    }
+
+    pub fn url(&self, role: &str, database: &str) -> String {
+        self.cluster.url(role, database)
+    }
+
+    pub async fn superuser(&self, database: &str) -> PgConnection {
+        PgConnection::connect(&self.url("postgres", database))
+            .await
+            .unwrap()
+    }
+
+    /// What one fdatasync of a small write takes here, in milliseconds: the median of 200.
+    pub fn sync_time(&self) -> f64 {
+        use std::io::Write;
+        let path = std::env::temp_dir().join(format!("pledgebook-sync-{}", std::process::id()));
+        let mut file = std::fs::File::create(&path).unwrap();
+        let mut times: Vec<f64> = (0..200)
+            .map(|_| {
+                let begun = Instant::now();
+                file.write_all(&[0; 8_192]).unwrap();
+                file.sync_data().unwrap();
+                begun.elapsed().as_secs_f64() * 1_000.0
+            })
+            .collect();
+        std::fs::remove_file(path).unwrap();
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    }
+
+    pub async fn version(&self) -> String {
+        let mut connection = self.superuser("postgres").await;
+        sqlx::query_scalar("SHOW server_version")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap()
+    }
+
+    pub async fn stop(self) {
+        self.cluster.stop().await.unwrap();
+        std::fs::remove_dir_all(self.directory).unwrap();
+    }
+}
+
+/// Runs statements, in one simple query.
+pub async fn execute(connection: &mut PgConnection, statements: &str) {
+    sqlx::raw_sql(AssertSqlSafe(statements.to_owned()))
+        .execute(connection)
+        .await
+        .unwrap();
+}
