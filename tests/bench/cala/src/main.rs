@@ -42,9 +42,10 @@ struct Arguments {
     #[arg(long)]
     seconds: Option<u64>,
     /// Connections of the pool.
-    // Few are fastest, as the hot account's lock lets one posting or batch through at a time: on
-    // two busy cores 3 to 9 connections posted 168-176 a second singly, 66 posted 127; in batches
-    // 3, 4, 5, 9, 17 and 66 posted 2,283, 2,621, 2,218, 1,812, 1,072 and 1,444.
+    // Few are fastest, as the hot account's lock lets one posting or batch through at a time. One
+    // run each, 64 tasks, two cores that others used as well, so only the trend counts: with 3, 5,
+    // 9, 17, 33, 66 connections 174, 176, 168, 111, 153, 127 a second singly; in batches of 500
+    // with 3, 4, 5, 9, 17, 66 connections 2,283, 2,621, 2,218, 1,812, 1,072, 1,444.
     #[arg(long, default_value = "4")]
     connections: NonZeroU32,
 }
