@@ -1,11 +1,15 @@
 //! The commands, one file each.
 
 mod check;
+mod client;
 mod demo;
+mod draw;
+mod fee;
 mod keys;
 mod migrate;
 mod open;
 mod serve;
+mod tables;
 
 use std::process::ExitCode;
 
