@@ -18,7 +18,7 @@
 //! counted from when a call was **due**, not from when it was sent: when the generator
 //! itself is late, that is in the figures too, and also reported by itself. Only a
 //! large bound on calls in flight protects the machine; what it holds up is counted as
-//! "not sent in time", and sent.
+//! "not sent in time", and sent. A fee that waits for its payment counts as in flight.
 //!
 //! **Through the front door**: the campaign, its members and its pledges are made by
 //! gRPC before the clock starts; payments, fees, failures and duplicates are gRPC calls
