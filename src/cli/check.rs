@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{Failure, demo::Sheet, open, print};
+use super::{Failure, open, print, tables::Sheet};
 use crate::{config::Settings, id::CampaignId};
 
 #[derive(Debug, clap::Args)]

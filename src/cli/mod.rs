@@ -1,11 +1,16 @@
 //! The commands, one file each.
 
+pub mod bench;
 mod check;
+mod client;
 mod demo;
+mod draw;
+mod fee;
 mod keys;
 mod migrate;
 mod open;
 mod serve;
+mod tables;
 
 use std::process::ExitCode;
 
@@ -30,6 +35,8 @@ enum Command {
     Serve,
     /// Play the demonstration: a buyout from the first signature to the reports.
     Demo(demo::Arguments),
+    /// Load the service as a campaign would, through the front door, and check the books.
+    Bench(Box<bench::Arguments>),
     /// Bring the database to this version's schema, as its owner.
     Migrate,
     /// Recompute every stored number and name what differs; exit 1 when something does.
@@ -49,6 +56,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         match cli.command {
             Command::Serve => serve::run(&settings).await,
             Command::Demo(arguments) => demo::run(&settings, &arguments).await,
+            Command::Bench(arguments) => bench::run(&settings, &arguments).await,
             Command::Migrate => migrate::run(&settings).await,
             Command::Check(arguments) => check::run(&settings, &arguments).await,
             Command::Keys(arguments) => keys::run(&settings, &arguments).await,

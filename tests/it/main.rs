@@ -17,6 +17,7 @@
 mod access;
 mod architecture;
 mod attacks;
+mod bench;
 mod book;
 mod calls;
 mod campaign;

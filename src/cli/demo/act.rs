@@ -5,12 +5,15 @@ use time::{Date, OffsetDateTime};
 
 use super::{
     campaign::{Learned, Playing},
-    client::{money, present},
-    plan::{Door, Promised, What, fee_half_up},
+    plan::{Door, Promised, What},
     provider::charge_id,
 };
 use crate::{
-    cli::Failure,
+    cli::{
+        Failure,
+        client::{money, present},
+        fee::fee_half_up,
+    },
     grpc::pb::{self, create_pledge_request, record_bank_receipt_request, record_payment_request},
 };
 

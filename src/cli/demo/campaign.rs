@@ -7,12 +7,16 @@ use prost_types::Timestamp;
 use time::Duration;
 
 use super::{
-    client::{Clients, Run, money, present},
     plan::{Plan, What},
     provider::Provider,
+    run::Run,
 };
 use crate::{
-    cli::Failure,
+    cli::{
+        Failure,
+        client::{Clients, money, present},
+        tables,
+    },
     clock::Clock,
     grpc::pb::{self, campaign_service_client::CampaignServiceClient},
 };
@@ -177,7 +181,7 @@ impl Playing {
         let mut campaigns: CampaignServiceClient<_> = self.clients.campaigns();
         let seen = campaigns.get_public_progress(request).await?.into_inner();
         Ok(Some(if matches!(what, What::Open) {
-            let pledged = super::tables::amount(seen.pledged.as_ref());
+            let pledged = tables::amount(seen.pledged.as_ref());
             format!(
                 "{} members have promised {} {pledged}. The campaign opens: money from now on.",
                 seen.pledging_members,

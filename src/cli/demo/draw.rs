@@ -1,32 +1,11 @@
-//! What the seed decides. Everything is drawn in integers: an amount that was a
-//! floating-point number once is not exact any more, and here it would reach a
-//! ledger.
+//! What the seed decides of the story. Everything is drawn in integers, and so the
+//! same story is the same to the cent on every machine.
 
-use rand::{RngExt, SeedableRng, rngs::StdRng};
-use sha2::{Digest, Sha256};
+use rand::RngExt;
 
-/// Draws that a seed repeats.
-pub(super) struct Draw(StdRng);
+use crate::cli::draw::{Draw, ROUND_SUMS, SPIKED};
 
 impl Draw {
-    /// Draws about one thing: another thing's draws do not move when this one's change.
-    pub(super) fn new(seed: u64, about: &str) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(seed.to_be_bytes());
-        hash.update(about.as_bytes());
-        Self(StdRng::from_seed(hash.finalize().into()))
-    }
-
-    /// From 0 to one less than `end`.
-    pub(super) fn below(&mut self, end: usize) -> usize {
-        self.0.random_range(0..end.max(1))
-    }
-
-    /// True in so many of a hundred cases.
-    pub(super) fn percent(&mut self, chance: usize) -> bool {
-        self.below(100) < chance
-    }
-
     /// A contribution in hundredths of the currency.
     pub(super) fn contribution(&mut self) -> i64 {
         if self.percent(SPIKED) {
@@ -56,10 +35,6 @@ impl Draw {
         (given, FAMILY[self.below(FAMILY.len())])
     }
 }
-
-/// So many of a hundred people give a round sum.
-const SPIKED: usize = 45;
-const ROUND_SUMS: [i64; 6] = [10, 25, 50, 100, 250, 1_000];
 
 /// The percentiles, in whole units, of the lognormal distribution with μ 5.33 and
 /// σ 2.27 and its cap of 100,000: what 17,437 payers gave ConstitutionDAO

@@ -4,10 +4,10 @@
 //! |---|---|
 //! | `draw` | what the seed decides, in integers |
 //! | `offer`, `plan` | the two campaigns and their cast, as a list of acts by day |
-//! | `client` | clients with a key, ids by seed and run |
+//! | `run` | ids by seed and run |
 //! | `campaign`, `act` | a campaign's days; each act as a call |
 //! | `provider`, `inbox` | the payment provider's side: signed events, posted over HTTP |
-//! | `report`, `tables` | what a treasurer then reads |
+//! | `report` | what a treasurer then reads |
 //!
 //! **Through the real doors only.** The service listens on a real port; everything
 //! that happens is a gRPC call with a key, or a webhook. The one thing that a
@@ -22,14 +22,13 @@
 
 mod act;
 mod campaign;
-mod client;
 mod draw;
 mod inbox;
 mod offer;
 mod plan;
 mod provider;
 mod report;
-mod tables;
+mod run;
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -41,10 +40,10 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     campaign::Playing,
-    client::{Clients, Run},
     plan::{Door, LAST_DAY, What},
+    run::Run,
 };
-use super::{Failure, keys, open, print};
+use super::{Failure, client::Clients, keys, open, print, tables};
 use crate::{
     access::{KeySecret, Role},
     app::App,
@@ -54,8 +53,6 @@ use crate::{
     money::Currency,
     server,
 };
-
-pub(super) use tables::Sheet;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -147,7 +144,7 @@ struct Shown {
 /// Plays the story and prints the reports.
 async fn show(app: &App, address: SocketAddr, run: Run, key: &KeySecret) -> Result<Shown, Failure> {
     let Run { seed, number } = run;
-    let clients = Clients::connect(address, key).await?;
+    let clients = Clients::connect(&format!("http://{address}"), key.reveal()).await?;
     let [usd, gbp] = ["USD", "GBP"].map(str::parse::<Currency>);
     let plans = [
         offer::we_are_twitter(seed, usd?),

@@ -1,10 +1,7 @@
 //! The two campaigns: what each offers, and how its crowd behaves.
 
-use super::{
-    draw::Draw,
-    plan::{Door, LAST_DAY, Plan, Promised, What, whole},
-};
-use crate::{grpc::pb::FeeBearer, money::Currency};
+use super::plan::{Door, LAST_DAY, Plan, Promised, What, whole};
+use crate::{cli::draw::Draw, grpc::pb::FeeBearer, money::Currency};
 
 /// What a campaign offers; amounts in hundredths of its currency.
 pub(super) struct Offer {

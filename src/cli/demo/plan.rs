@@ -1,8 +1,8 @@
 //! The story, as data: who does what on which day. Drawn before anything is
 //! called, by the seed alone; two members of the cast are written by hand.
 
-use super::{draw::Draw, offer::Offer};
-use crate::money::Currency;
+use super::offer::Offer;
+use crate::{cli::draw::Draw, money::Currency};
 
 /// The days of the story: the last one is today.
 pub(super) const LAST_DAY: i64 = 30;
@@ -120,12 +120,6 @@ pub(super) const fn whole(units: i64) -> i64 {
     units * 100
 }
 
-/// The fee of a card payment: 2.9 % and 30 hundredths, the percentage rounded half
-/// up to a whole hundredth.
-pub(super) const fn fee_half_up(gross: i64) -> i64 {
-    (gross * 29 + 500) / 1_000 + 30
-}
-
 impl Plan {
     pub(super) fn new(offer: Offer) -> Self {
         Self {
@@ -240,20 +234,5 @@ impl Plan {
                 self.act(day + 3, What::Withdraw(person));
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_fee_is_rounded_half_up() {
-        // 2.9 % of 50.00 is 1.45 exactly; of 1.00 it is 0.029; of 2.50 it is 0.0725.
-        for (gross, fee) in [(5_000, 175), (100, 33), (250, 37), (10_000_000, 290_030)] {
-            assert_eq!(fee_half_up(gross), fee, "{gross}");
-        }
-        // A half goes up: 2.9 % of 5.00 is 0.145.
-        assert_eq!(fee_half_up(500), 15 + 30);
     }
 }

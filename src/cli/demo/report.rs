@@ -2,13 +2,14 @@
 
 use time::OffsetDateTime;
 
-use super::{
-    campaign::Playing,
-    client::present,
-    tables::{Sheet, amount, movement, per_cent, words},
-};
+use super::campaign::Playing;
 use crate::{
-    cli::{Failure, check, print},
+    cli::{
+        Failure, check,
+        client::present,
+        print,
+        tables::{Sheet, amount, movement, per_cent, words},
+    },
     grpc::pb,
 };
 

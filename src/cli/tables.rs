@@ -11,13 +11,13 @@ const STYLE: TableStyle =
 
 /// A table in the making. A heading that begins with `>` is over a column of
 /// numbers, which stand to the right.
-pub(in crate::cli) struct Sheet {
+pub(super) struct Sheet {
     table: Table,
     right: Vec<bool>,
 }
 
 impl Sheet {
-    pub(in crate::cli) fn new(headings: &[&str]) -> Self {
+    pub(super) fn new(headings: &[&str]) -> Self {
         let mut table = Table::new();
         table.load_style(STYLE);
         let right: Vec<bool> = headings.iter().map(|text| text.starts_with('>')).collect();
@@ -28,13 +28,13 @@ impl Sheet {
         sheet
     }
 
-    pub(in crate::cli) fn row<const COLUMNS: usize>(&mut self, cells: [String; COLUMNS]) {
+    pub(super) fn row<const COLUMNS: usize>(&mut self, cells: [String; COLUMNS]) {
         let cells = self.cells(cells);
         self.table.add_row(cells);
     }
 
     /// A row of nothing: air between the parts of a table.
-    pub(in crate::cli) fn gap(&mut self) {
+    pub(super) fn gap(&mut self) {
         let cells = self.cells(
             self.right
                 .iter()
@@ -58,7 +58,7 @@ impl Sheet {
             .collect()
     }
 
-    pub(in crate::cli) fn print(&self) {
+    pub(super) fn print(&self) {
         print(format_args!("{}\n", self.table.trim_fmt()));
     }
 }
@@ -78,7 +78,7 @@ pub(super) fn movement(money: Option<&pb::Money>) -> String {
 }
 
 /// "1234567.89" as "1,234,567.89".
-fn grouped(decimal: &str) -> String {
+pub(super) fn grouped(decimal: &str) -> String {
     let (whole, fraction) = decimal.split_at(decimal.find('.').unwrap_or(decimal.len()));
     let (sign, digits) = whole.split_at(usize::from(whole.starts_with('-')));
     let mut grouped = sign.to_owned();

@@ -1,7 +1,4 @@
-//! The caller's side: clients over TCP with a key, and ids that follow from seed
-//! and run.
-
-use std::net::SocketAddr;
+//! The caller's side: clients over TCP with a key.
 
 use tonic::{
     Request, Status,
@@ -11,17 +8,16 @@ use tonic::{
 };
 
 use crate::{
-    access::KeySecret,
-    cli::Failure,
     grpc::pb::{
         self, campaign_service_client::CampaignServiceClient,
         ledger_service_client::LedgerServiceClient, member_service_client::MemberServiceClient,
         payment_service_client::PaymentServiceClient, pledge_service_client::PledgeServiceClient,
         report_service_client::ReportServiceClient, webhook_service_client::WebhookServiceClient,
     },
-    id,
     money::{Amount, Currency},
 };
+
+use super::Failure;
 
 /// Sends the key along.
 #[derive(Clone)]
@@ -53,9 +49,10 @@ macro_rules! clients {
 }
 
 impl Clients {
-    pub(super) async fn connect(address: SocketAddr, key: &KeySecret) -> Result<Self, Failure> {
-        let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
-        let mut bearer: MetadataValue<Ascii> = format!("Bearer {}", key.reveal()).parse()?;
+    /// Connects to an address such as `http://127.0.0.1:7433`.
+    pub(super) async fn connect(address: &str, key: &str) -> Result<Self, Failure> {
+        let endpoint = Endpoint::from_shared(address.to_owned())?;
+        let mut bearer: MetadataValue<Ascii> = format!("Bearer {key}").parse()?;
         bearer.set_sensitive(true);
         Ok(Self {
             channel: endpoint.tcp_nodelay(true).connect().await?,
@@ -71,31 +68,6 @@ impl Clients {
         ledger: LedgerServiceClient,
         reports: ReportServiceClient,
         webhooks: WebhookServiceClient,
-    }
-}
-
-/// Which play this is. A cluster takes the same seed again as another run.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Run {
-    pub(super) seed: u64,
-    pub(super) number: u64,
-}
-
-impl Run {
-    /// The id of something of this run.
-    pub(super) fn id(self, of: &str) -> uuid::Uuid {
-        let parts: [&[u8]; 3] = [
-            &self.seed.to_be_bytes(),
-            &self.number.to_be_bytes(),
-            of.as_bytes(),
-        ];
-        id::derived("demo", &parts)
-    }
-}
-
-impl std::fmt::Display for Run {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}-{}", self.seed, self.number)
     }
 }
 
