@@ -12,7 +12,7 @@
 //! | `PLEDGEBOOK_DATA` | see `postgres` | the embedded cluster's folder |
 //! | `PLEDGEBOOK_REFLECTION` | on in development | whether gRPC reflection answers |
 //! | `PLEDGEBOOK_ORIGINS` | | web origins whose pages may call by gRPC-Web, separated by commas |
-//! | `PLEDGEBOOK_CONNECTIONS` | 16 | database connections for calls and books |
+//! | `PLEDGEBOOK_CONNECTIONS` | 16 | database connections for calls, and as many again for books |
 //! | `PLEDGEBOOK_LOG` | `info,sqlx=warn` | what is logged, as `tracing` filters it |
 
 use std::{
@@ -53,7 +53,7 @@ pub struct Settings {
     pub reflection: bool,
     /// Web origins whose pages may call by gRPC-Web.
     pub origins: Vec<HeaderValue>,
-    /// Database connections for calls and books.
+    /// Database connections for calls, and as many again for books.
     pub connections: u32,
     /// What is logged.
     pub log: String,

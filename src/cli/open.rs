@@ -128,7 +128,10 @@ fn make_secret(path: &Path) -> Result<(), Failure> {
 pub(super) async fn service(settings: &Settings, database: &Database) -> Result<Service, Failure> {
     let store = store(settings, database).await?;
     let clock = Clock::default();
-    let books = Books::new(store.clone(), clock.clone(), book::Settings::default());
+    // A book waits for one connection and then holds it for a batch; single reads that
+    // pour in would otherwise keep it waiting until it gives up.
+    let posting = Store::connect(&database.app, settings.connections).await?;
+    let books = Books::new(posting, clock.clone(), book::Settings::default());
     let secrets = secrets(settings, database)?;
     // Webhooks that pour in must not take the connections from calls.
     let ingest = Store::connect(&database.app, 4).await?;

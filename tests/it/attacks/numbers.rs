@@ -4,7 +4,7 @@ use std::slice::from_ref;
 
 use uuid::Uuid;
 
-use super::{Attack, Books, Breaks, Constraint, Row, Rule, attack, lines};
+use super::{Attack, Books, Breaks, Constraint, Protection, Row, Rule, attack, lines};
 
 pub fn attacks(b: &Books) -> Vec<Attack> {
     let (p, h) = (b.provider, b.held);
