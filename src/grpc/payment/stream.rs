@@ -7,9 +7,12 @@
 //!
 //! A caller that goes away gets no more started; what is queued is carried out.
 
-use std::{sync::Arc, vec};
+use std::{collections::VecDeque, sync::Arc, vec};
 
-use futures::{StreamExt, stream};
+use futures::{
+    FutureExt, StreamExt,
+    stream::{self, FuturesOrdered},
+};
 use tokio::{
     sync::{Semaphore, mpsc},
     task::coop::consume_budget,
@@ -33,9 +36,8 @@ use pb::record_payments_outcome::Result as Fate;
 const MOST: usize = 1_000;
 /// Batches in flight: while the book writes one, the next one queues.
 const BATCHES: usize = 2;
-/// The most outcomes of one message: what is ready in one turn of the task; tokio
-/// ends a turn after as many steps.
-const GROUP: usize = 128;
+/// The most outcomes of one message: some 300 kB, far from a client's usual bound.
+const GROUP: usize = 250;
 /// Answers to repeated items that one stream has fetched again at once. A resumed
 /// stream repeats thousands, and the connections are the books' as well.
 const LOOK_UPS: usize = 4;
@@ -81,50 +83,56 @@ impl Import {
             ended: false,
         };
         let items = stream::unfold(items, async |mut items| Some((items.next().await?, items)));
+        let mut items = std::pin::pin!(items.fuse());
         let window = BATCHES * self.api.app.books.batch_cap();
-        let outcomes = items
-            .map(|item| Arc::clone(&self).answered(item))
-            .buffered(window)
-            .ready_chunks(GROUP);
-        let mut outcomes = std::pin::pin!(outcomes);
-        while let Some(ready) = outcomes.next().await {
-            let mut group = Vec::with_capacity(ready.len());
-            let mut end = None;
-            for outcome in ready {
-                match outcome {
-                    Ok(outcome) => group.push(outcome),
-                    Err(status) => end = Some(status),
+        let mut in_flight = FuturesOrdered::new();
+        let mut ready = VecDeque::new();
+        let mut end = None;
+        // Nothing is awaited but here, so that what holds a connection always gets on:
+        // a caller who does not read must not keep one.
+        loop {
+            tokio::select! {
+                biased;
+                room = self.responses.reserve(), if !ready.is_empty() => match room {
+                    Ok(room) => {
+                        let outcomes = ready.drain(..ready.len().min(GROUP)).collect();
+                        room.send(Ok(pb::RecordPaymentsResponse { outcomes }));
+                    }
+                    // Nobody listens; what is in flight is seen to its end all the same.
+                    Err(_gone) => ready.clear(),
+                },
+                Some(outcome) = in_flight.next(), if !in_flight.is_empty() => {
+                    ready.push_back(outcome);
+                    while let Some(Some(outcome)) = in_flight.next().now_or_never() {
+                        ready.push_back(outcome);
+                    }
                 }
+                Some(item) = items.next(), if in_flight.len() + ready.len() < window => match item {
+                    Ok(item) => in_flight.push_back(Arc::clone(&self).answered(item)),
+                    Err(status) => end = Some(status),
+                },
+                else => break,
             }
-            // Whether anybody still listens or not: what is in flight is seen to its end.
-            if !group.is_empty() {
-                let response = pb::RecordPaymentsResponse { outcomes: group };
-                let _ = self.responses.send(Ok(response)).await;
-            }
-            if let Some(status) = end {
-                let _ = self.responses.send(Err(status)).await;
-            }
+        }
+        if let Some(status) = end {
+            let _ = self.responses.send(Err(status)).await;
         }
     }
 
-    /// What an item came to; an error is the stream's own end.
-    async fn answered(
-        self: Arc<Self>,
-        item: Result<Item, Status>,
-    ) -> Result<pb::RecordPaymentsOutcome, Status> {
-        let item = item?;
+    /// What an item came to.
+    async fn answered(self: Arc<Self>, item: Item) -> pb::RecordPaymentsOutcome {
         let result = match item.fate {
             Ok(started) => self.fate(started).await,
             Err(error) => Err(error),
         };
-        Ok(pb::RecordPaymentsOutcome {
+        pb::RecordPaymentsOutcome {
             position: item.position,
             request_id: item.request_id,
             result: Some(match result {
                 Ok(recorded) => Fate::Recorded(recorded),
                 Err(error) => Fate::Refused(status::Problem::from(error).into()),
             }),
-        })
+        }
     }
 
     async fn fate(&self, started: Started) -> Result<pb::RecordPaymentResponse, ApiError> {

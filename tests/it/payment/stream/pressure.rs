@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use pledgebook::{access::Role, book::Settings, grpc::pb};
 use tokio::task::JoinSet;
-use tonic::Code;
+use tonic::{Code, transport::Endpoint};
 
-use super::{Desk, Stream, batches_of, recorded};
-use crate::wire::published_reason;
+use super::{Desk, Stream, batches_of, recorded, refused};
+use crate::{harness::Clients, wire::published_reason};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_makes_a_stream_wait_where_it_refuses_a_call() {
@@ -93,4 +94,35 @@ async fn of_a_caller_that_went_away_what_is_queued_is_carried_out_and_no_more() 
         assert_eq!(replayed, number <= 8, "{number}");
     }
     desk.must_have_posted(30).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_is_slow_to_read_is_told_everything_all_the_same() {
+    let desk = Desk::open(Settings::default(), 90).await;
+    Stream::carry(&desk.tester.treasurer(), &desk.payments, 90).await;
+    // Outcomes that fill whatever lies between the server and a caller who does not read:
+    // a request id that is none is sent back as it came.
+    let large = |payment: &pb::RecordPaymentRequest| pb::RecordPaymentRequest {
+        request_id: "x".repeat(10_000),
+        ..payment.clone()
+    };
+    let both = |payment: &pb::RecordPaymentRequest| [payment.clone(), large(payment)];
+    let items: Vec<_> = desk.payments.iter().flat_map(both).collect();
+    let address = format!("http://{}", desk.tester.server.address);
+    let endpoint = Endpoint::from_shared(address).unwrap();
+    let channel = endpoint.initial_stream_window_size(65_535).connect_lazy();
+    let clients = Clients::new(channel, Some(desk.tester.key(Role::Treasurer)));
+    let mut stream = Stream::open(&clients).await;
+    // Repeated items are looked up, in database transactions that are cut when they idle
+    // for two seconds. Meanwhile the caller sleeps.
+    for _ in 0..3 {
+        stream.send(&items).await;
+    }
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    stream.read(3 * items.len()).await;
+    for both in stream.outcomes.chunks(2) {
+        assert!(recorded(&both[0]).outcome.as_ref().unwrap().replayed);
+        assert_eq!(refused(&both[1]).field, "request_id");
+    }
+    desk.must_have_posted(90).await;
 }
