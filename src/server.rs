@@ -93,6 +93,7 @@ impl Service {
             self.app.clone(),
             self.reports.clone(),
             self.webhooks.clone(),
+            shutdown.clone(),
         )
         .routes()
         .add_service(health_service);

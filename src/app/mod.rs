@@ -117,7 +117,20 @@ impl App {
         if matches!(command.action, Action::CreateCampaign { .. }) {
             self.store.head_ensure(campaign).await?;
         }
-        match self.books.submit(campaign, command, deadline).await? {
+        let outcome = self.books.submit(campaign, command, deadline).await?;
+        self.written(campaign, outcome).await
+    }
+
+    /// What an outcome is answered with; one that repeats another is fetched again.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn written(
+        &self,
+        campaign: CampaignId,
+        outcome: Outcome,
+    ) -> Result<Written, AppError> {
+        match outcome {
             Outcome::Done(answer) => Ok(Written {
                 change: answer.change,
                 answer,

@@ -32,10 +32,12 @@
 //! second path for single commands; no database transaction that outlives its
 //! batch; no knowledge of any noun: what a command means is `domain`'s.
 
+mod waiting;
+
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -51,6 +53,8 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
+
+pub use waiting::Queued;
 
 use crate::{
     clock::Clock,
@@ -122,12 +126,14 @@ pub struct Books {
     shared: Arc<Shared>,
 }
 
+type Queues = HashMap<CampaignId, mpsc::Sender<Item>>;
+
 #[derive(Debug)]
 struct Shared {
     store: Store,
     clock: Clock,
     settings: Settings,
-    queues: Mutex<HashMap<CampaignId, mpsc::Sender<Item>>>,
+    queues: Mutex<Queues>,
     tasks: TaskTracker,
     closed: AtomicBool,
 }
@@ -167,27 +173,30 @@ impl Books {
         command: Command,
         deadline: Option<Instant>,
     ) -> Result<Outcome, BookError> {
-        let (reply, outcome) = oneshot::channel();
-        let item = Item {
-            command,
-            deadline,
-            reply,
-        };
-        self.enqueue(campaign, item)?;
-        // The task answers everybody; it is gone only when the process is.
-        outcome.await.unwrap_or(Err(BookError::Unavailable))
+        let (item, queued) = Item::of(command, deadline);
+        match self.enqueue(campaign, item)? {
+            None => queued.outcome().await,
+            Some(_full) => Err(BookError::Overloaded),
+        }
     }
 
-    fn enqueue(&self, campaign: CampaignId, item: Item) -> Result<(), BookError> {
-        // Under the lock, so that a task that ends for want of work cannot miss an item.
-        let mut queues = self
-            .shared
-            .queues
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+    /// The queues, locked, so that a task that ends for want of work cannot miss an item.
+    fn open_queues(&self) -> Result<MutexGuard<'_, Queues>, BookError> {
+        let queues = self.shared.queues.lock();
+        let queues = queues.unwrap_or_else(PoisonError::into_inner);
         if self.shared.closed.load(Ordering::Acquire) {
             return Err(BookError::ShuttingDown);
         }
+        Ok(queues)
+    }
+
+    /// Gives the item back, with its queue, when that is full.
+    fn enqueue(
+        &self,
+        campaign: CampaignId,
+        item: Item,
+    ) -> Result<Option<(Item, mpsc::Sender<Item>)>, BookError> {
+        let mut queues = self.open_queues()?;
         let open = || {
             let (sender, receiver) = mpsc::channel(self.shared.settings.queue);
             let shared = Arc::clone(&self.shared);
@@ -196,13 +205,14 @@ impl Books {
         };
         let queue = queues.entry(campaign).or_insert_with(open);
         match queue.try_send(item) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Full(_)) => Err(BookError::Overloaded),
+            Ok(()) => Ok(None),
+            Err(TrySendError::Full(item)) => Ok(Some((item, queue.clone()))),
             // Its task has panicked: a mistake of ours must not close a campaign for good.
             Err(TrySendError::Closed(item)) => {
                 tracing::error!(%campaign, "the campaign's book had died; it is opened again");
                 *queue = open();
-                queue.try_send(item).map_err(|_| BookError::Overloaded)
+                let sent = queue.try_send(item);
+                sent.map(|()| None).map_err(|_| BookError::Overloaded)
             }
         }
     }

@@ -28,6 +28,8 @@ pub struct Caller {
     pub role: Option<Role>,
     /// The one campaign that the caller may see; nothing for all.
     pub campaign: Option<CampaignId>,
+    /// The hash of the key's secret, to look it up again; nothing for anonymous callers.
+    key: Option<[u8; 32]>,
 }
 
 /// What the layers know of a call.
@@ -57,6 +59,21 @@ impl Call {
             _ => Ok(campaign),
         }
     }
+
+    /// Refuses a caller whose key was revoked since the call began: a stream may
+    /// last longer than its key.
+    pub(super) async fn must_stand(&self, store: &Store) -> Result<(), ApiError> {
+        let Some(key) = self.caller.key else {
+            return Ok(());
+        };
+        let key = store.api_key_of_secret(key).await?;
+        must_be_good(key).map(drop)
+    }
+}
+
+fn must_be_good(key: Option<ApiKey>) -> Result<ApiKey, ApiError> {
+    key.filter(|key| key.revoked_at.is_none())
+        .ok_or(ApiError::Unauthenticated)
 }
 
 /// Who may call a method.
@@ -112,6 +129,7 @@ fn policy(path: &str) -> Option<Policy> {
         | "PaymentService/RecordBankReceipt"
         | "PaymentService/MatchReceipt" => RUNS,
         "PaymentService/RecordPayment"
+        | "PaymentService/RecordPayments"
         | "PaymentService/RecordPaymentFee"
         | "PaymentService/RecordPaymentFailure" => BRIDGES,
         "PaymentService/GetPayment" | "PaymentService/ListMoneyAccounts" => KNOWS,
@@ -141,7 +159,7 @@ fn policy(path: &str) -> Option<Policy> {
 }
 
 /// How long a key's lookup is good for: a revoked key works for so long at most.
-const KEY_MEMORY: Duration = Duration::from_secs(2);
+pub(super) const KEY_MEMORY: Duration = Duration::from_secs(2);
 /// More keys than any installation has; more would be an attack on the memory.
 const MOST_REMEMBERED: usize = 10_000;
 
@@ -193,6 +211,7 @@ impl Guard {
             principal: "anonymous".to_owned(),
             role: None,
             campaign: None,
+            key: None,
         };
         // What is not ours (health, reflection, unknown) has nothing to protect.
         if !path.starts_with("/pledgebook.v1.") {
@@ -201,7 +220,8 @@ impl Guard {
         match policy(path) {
             Some(Policy::Anybody) => Ok(anonymous),
             Some(Policy::Roles(roles)) => {
-                let key = self.key(headers).await?;
+                let hash = hash(headers)?;
+                let key = must_be_good(self.look_up(hash).await?)?;
                 if !roles.contains(&key.role) {
                     return Err(ApiError::RoleNotAllowed);
                 }
@@ -209,24 +229,12 @@ impl Guard {
                     principal: format!("key:{}", key.id),
                     role: Some(key.role),
                     campaign: key.campaign,
+                    key: Some(hash),
                 })
             }
             // Denied before anything is looked at, whoever asks.
             None => Err(ApiError::RoleNotAllowed),
         }
-    }
-
-    async fn key(&self, headers: &HeaderMap) -> Result<ApiKey, ApiError> {
-        let header = headers.get(http::header::AUTHORIZATION);
-        let secret = header
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, secret)| secret.trim())
-            .ok_or(ApiError::Unauthenticated)?;
-        let key = self.look_up(KeySecret::hash(secret)).await?;
-        key.filter(|key| key.revoked_at.is_none())
-            .ok_or(ApiError::Unauthenticated)
     }
 
     async fn look_up(&self, hash: [u8; 32]) -> Result<Option<ApiKey>, StoreError> {
@@ -255,6 +263,18 @@ impl Guard {
         }
         Ok(key)
     }
+}
+
+/// The hash of the secret that a call brings along.
+fn hash(headers: &HeaderMap) -> Result<[u8; 32], ApiError> {
+    let header = headers.get(http::header::AUTHORIZATION);
+    let secret = header
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, secret)| secret.trim())
+        .ok_or(ApiError::Unauthenticated)?;
+    Ok(KeySecret::hash(secret))
 }
 
 /// When the caller stops waiting, by its `grpc-timeout` header.

@@ -19,48 +19,49 @@ const BESIDE_THE_POINT: [&str; 2] = ["request_id", "validate_only"];
 
 type Names = HashMap<String, Vec<(u16, String)>>;
 
-/// Every message's field numbers and names.
+/// Every request's field numbers and names, by its method.
 static NAMES: LazyLock<Names> = LazyLock::new(|| {
     let files = FileDescriptorSet::decode(pb::DESCRIPTORS)
         .unwrap_or_default()
         .file;
     let messages = files.into_iter().flat_map(|file| file.message_type);
     messages
-        .map(|message| {
+        .filter_map(|message| {
+            let method = message.name().strip_suffix("Request")?.to_owned();
             let field = |field: &prost_types::FieldDescriptorProto| {
                 let number = u16::try_from(field.number()).unwrap_or(u16::MAX);
                 (number, field.name().to_owned())
             };
             let fields = message.field.iter().map(field).collect();
-            (message.name().to_owned(), fields)
+            Some((method, fields))
         })
         .collect()
 });
 
 /// The fingerprint of a method's request.
 pub(super) fn of<M: Message>(secrets: &Secrets, method: &str, message: &M) -> Fingerprint {
-    let names = NAMES
-        .get(&format!("{method}Request"))
-        .map_or(&[][..], Vec::as_slice);
+    let names = NAMES.get(method).map_or(&[][..], Vec::as_slice);
     let encoded = message.encode_to_vec();
-    let mut values: Vec<(u16, Vec<u8>)> = Vec::new();
-    // prost encodes in the order of the numbers; a repeated field's parts stand together.
-    for (number, value) in fields(&encoded) {
-        match values.last_mut() {
-            Some((last, values)) if *last == number => values.extend_from_slice(value),
-            _ => values.push((number, value.to_vec())),
-        }
-    }
-    values.sort_by_key(|(number, _)| *number);
+    let mut values = fields(&encoded);
     let beside = |number: u16| {
         let name = names.iter().find(|(n, _)| *n == number);
         name.is_some_and(|(_, name)| BESIDE_THE_POINT.contains(&name.as_str()))
     };
     values.retain(|(number, _)| !beside(*number));
-    let hash =
-        |(number, value): (u16, Vec<u8>)| (number, secrets.fingerprint(method, number, &value));
+    values.sort_by_key(|(number, _)| *number);
+    // A repeated field's parts stand together.
+    let hashes = values.chunk_by(|(one, _), (next, _)| one == next);
+    let hashes = hashes.filter_map(|parts| match parts {
+        [] => None,
+        [(number, value)] => Some((*number, secrets.fingerprint(method, *number, value))),
+        [(number, _), ..] => {
+            let values: Vec<&[u8]> = parts.iter().map(|(_, value)| *value).collect();
+            let value = values.concat();
+            Some((*number, secrets.fingerprint(method, *number, &value)))
+        }
+    });
     Fingerprint {
-        hashes: values.into_iter().map(hash).collect(),
+        hashes: hashes.collect(),
         names,
     }
 }

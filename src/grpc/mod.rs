@@ -27,6 +27,7 @@ mod webhook;
 
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 pub use auth::{Call, Caller, Guard};
@@ -58,22 +59,33 @@ pub fn unknown_method<B: Default>() -> http::Response<B> {
 /// The most bytes of one request; the largest sensible one has a few kilobytes.
 const LARGEST_REQUEST: usize = 256 * 1024;
 
+/// The most bytes of one message of payments: a thousand with long names.
+const LARGEST_PAYMENTS: usize = 1024 * 1024;
+
 /// All services.
 #[derive(Clone, Debug)]
 pub struct Api {
     app: App,
     reports: Reports,
     webhooks: Webhooks,
+    shutdown: CancellationToken,
 }
 
 impl Api {
-    /// The services over an application, its reports and its webhooks.
+    /// The services over an application, its reports and its webhooks. What would
+    /// go on for as long as the caller likes ends when `shutdown` is cancelled.
     #[must_use]
-    pub const fn new(app: App, reports: Reports, webhooks: Webhooks) -> Self {
+    pub const fn new(
+        app: App,
+        reports: Reports,
+        webhooks: Webhooks,
+        shutdown: CancellationToken,
+    ) -> Self {
         Self {
             app,
             reports,
             webhooks,
+            shutdown,
         }
     }
 
@@ -81,10 +93,10 @@ impl Api {
     #[must_use]
     pub fn routes(&self) -> Routes {
         macro_rules! services {
-            ($routes:expr, $($module:ident::$server:ident),*) => {
+            ($routes:expr, $($module:ident::$server:ident <= $largest:ident,)*) => {
                 $routes$(.add_service(
                     pb::$module::$server::new(self.clone())
-                        .max_decoding_message_size(LARGEST_REQUEST)
+                        .max_decoding_message_size($largest)
                         .accept_compressed(tonic::codec::CompressionEncoding::Gzip)
                         .send_compressed(tonic::codec::CompressionEncoding::Gzip),
                 ))*
@@ -92,18 +104,18 @@ impl Api {
         }
         services!(
             Routes::default(),
-            campaign_service_server::CampaignServiceServer,
-            member_service_server::MemberServiceServer,
-            pledge_service_server::PledgeServiceServer,
-            payment_service_server::PaymentServiceServer,
-            ledger_service_server::LedgerServiceServer,
-            report_service_server::ReportServiceServer,
-            admin_service_server::AdminServiceServer,
-            webhook_service_server::WebhookServiceServer
+            campaign_service_server::CampaignServiceServer <= LARGEST_REQUEST,
+            member_service_server::MemberServiceServer <= LARGEST_REQUEST,
+            pledge_service_server::PledgeServiceServer <= LARGEST_REQUEST,
+            payment_service_server::PaymentServiceServer <= LARGEST_PAYMENTS,
+            ledger_service_server::LedgerServiceServer <= LARGEST_REQUEST,
+            report_service_server::ReportServiceServer <= LARGEST_REQUEST,
+            admin_service_server::AdminServiceServer <= LARGEST_REQUEST,
+            webhook_service_server::WebhookServiceServer <= LARGEST_REQUEST,
         )
     }
 
-    /// Sends a command to its campaign's book, or asks what it would come to.
+    /// Makes an action a command and carries it out, or asks what it would come to.
     async fn write<M: prost::Message>(
         &self,
         call: &Call,
@@ -111,17 +123,39 @@ impl Api {
         request: &Envelope<'_, M>,
         action: Action,
     ) -> Result<Written, ApiError> {
-        let command = Command {
+        let command = self.command(call, request, action)?;
+        if !matches!(command.action, Action::CreateCampaign { .. }) {
+            self.app.currency(campaign).await?;
+        }
+        let validate_only = request.validate_only;
+        self.carry_out(call, campaign, command, validate_only).await
+    }
+
+    /// An action as its caller's command.
+    fn command<M: prost::Message>(
+        &self,
+        call: &Call,
+        request: &Envelope<'_, M>,
+        action: Action,
+    ) -> Result<Command, ApiError> {
+        Ok(Command {
             request_id: fields::request_id(request.request_id)?,
             method: request.method,
             principal: call.caller.principal.clone(),
             fingerprint: fingerprint::of(&self.app.secrets, request.method, request.message),
             action,
-        };
-        if !matches!(command.action, Action::CreateCampaign { .. }) {
-            self.app.currency(campaign).await?;
-        }
-        if request.validate_only {
+        })
+    }
+
+    /// Sends a command to its campaign's book, or asks what it would come to.
+    async fn carry_out(
+        &self,
+        call: &Call,
+        campaign: CampaignId,
+        command: Command,
+        validate_only: bool,
+    ) -> Result<Written, ApiError> {
+        if validate_only {
             Ok(self.app.preview(campaign, &command).await?)
         } else {
             Ok(self.app.write(campaign, command, call.deadline).await?)

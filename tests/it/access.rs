@@ -54,6 +54,7 @@ const MAY_CALL: &[(&str, &str)] = &[
     ("PaymentService/RecordPayment", "WTD"),
     ("PaymentService/RecordPaymentFailure", "WTD"),
     ("PaymentService/RecordPaymentFee", "WTD"),
+    ("PaymentService/RecordPayments", "WTD"),
     ("PaymentService/RegisterBankAccount", "TD"),
     ("PaymentService/RegisterProviderAccount", "TD"),
     ("PledgeService/AmendPledge", "FTD"),

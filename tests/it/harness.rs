@@ -138,6 +138,36 @@ impl Database {
     pub async fn execute(&self, role: &str, statements: &str) -> Result<(), sqlx::Error> {
         execute_as(role, &self.name, statements).await
     }
+
+    /// Locks a campaign's head from outside: its book waits until this is dropped.
+    pub async fn hold(&self, campaign: &str) -> sqlx::Transaction<'static, sqlx::Postgres> {
+        let campaign: Uuid = campaign
+            .strip_prefix("campaigns/")
+            .unwrap()
+            .parse()
+            .unwrap();
+        let mut held = self.pool("postgres").await.begin().await.unwrap();
+        sqlx::query("SELECT FROM campaign_head WHERE campaign_id = $1 FOR UPDATE")
+            .bind(campaign)
+            .execute(&mut *held)
+            .await
+            .unwrap();
+        held
+    }
+
+    /// Returns when somebody waits for a campaign's head.
+    pub async fn until_somebody_waits(&self) {
+        let pool = self.pool("postgres").await;
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        loop {
+            let count: i64 = sqlx::query_scalar(waiting).fetch_one(&pool).await.unwrap();
+            if count > 0 {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
 }
 
 async fn execute_as(role: &str, database: &str, statements: &str) -> Result<(), sqlx::Error> {

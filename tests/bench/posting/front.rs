@@ -27,7 +27,9 @@ use pledgebook::{
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
+    sync::mpsc,
 };
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Request, Status,
@@ -40,12 +42,14 @@ use uuid::Uuid;
 use crate::{
     HOT, MEMBERS, Plan,
     figures::Figures,
-    ledger::{Ledger, pledge, size},
+    ledger::{Kind, Ledger, pledge, size},
     place::Place,
 };
 
 /// Connections of the load: as many as a handful of front ends hold.
 const CONNECTIONS: usize = 8;
+/// Streams at once: their windows together are what keeps the book in full batches.
+const STREAMS: usize = 3;
 /// Payments in one message of a stream.
 const MESSAGE: usize = 200;
 
@@ -234,6 +238,42 @@ async fn closed_loop(server: &Server, requests: &Requests, callers: usize, run: 
     done as f64 / begun.elapsed().as_secs_f64()
 }
 
+/// A few streams at once, each as fast as it is read: payments a second.
+async fn streams(server: &Server, requests: &Requests, run: Duration) -> f64 {
+    let begun = Instant::now();
+    let until = begun + run;
+    let streams = server.clients.iter().take(STREAMS).map(|client| {
+        let (mut client, requests) = (client.clone(), requests.clone());
+        tokio::spawn(async move {
+            let (messages, sent) = mpsc::channel(2);
+            tokio::spawn(async move {
+                while Instant::now() < until {
+                    let payments = (0..MESSAGE).map(|_| requests.next()).collect();
+                    let message = pb::RecordPaymentsRequest { payments };
+                    messages.send(message).await.unwrap();
+                }
+            });
+            let answers = client.record_payments(ReceiverStream::new(sent)).await;
+            let mut answers = answers.unwrap().into_inner();
+            let mut done = 0;
+            while let Some(message) = answers.message().await.unwrap() {
+                for outcome in message.outcomes {
+                    match outcome.result {
+                        Some(pb::record_payments_outcome::Result::Recorded(_)) => done += 1,
+                        other => panic!("{other:?}"),
+                    }
+                }
+            }
+            done
+        })
+    });
+    let mut done: u64 = 0;
+    for stream in streams.collect::<Vec<_>>() {
+        done += stream.await.unwrap();
+    }
+    done as f64 / begun.elapsed().as_secs_f64()
+}
+
 /// Calls that are sent when their time has come, answered or not; each one's time is
 /// counted from when it should have been sent. Gives the median and the 99th of 100.
 async fn open_loop(
@@ -301,10 +341,16 @@ pub async fn measure(_place: &Place, ledger: &Ledger, plan: Plan, figures: &mut 
     closed_loop(&server, &requests, HOT, plan.warm_up).await;
     let unary = closed_loop(&server, &requests, HOT, plan.run).await;
     let memory = server.most_memory();
+    streams(&server, &requests, plan.warm_up).await;
+    let stream = streams(&server, &requests, plan.run).await;
     server.stop().await;
+    let book = ledger.alone(Kind::Payment, HOT, plan).await.per_second();
 
     figures.rate("unary echo, 4096 in flight", echo);
     figures.rate("unary RecordPayment, 4096 in flight", unary);
+    figures.rate("streamed RecordPayments", stream);
+    figures.rate("payments, book, beside the stream", book);
+    figures.ratio("stream_vs_book", stream, book);
     figures.time("RecordPayment on an idle server, median", alone);
     figures.time("RecordPayment at 1,000 a second, median", p50_1k);
     figures.time("RecordPayment at 1,000 a second, 99th of 100", p99_1k);
@@ -403,6 +449,15 @@ mod echo {
             request: Request<pb::RecordPaymentRequest>,
         ) -> Result<Response<pb::RecordPaymentResponse>, Status> {
             Ok(Response::new(answer(request.into_inner())))
+        }
+
+        type RecordPaymentsStream = tokio_stream::Empty<Result<pb::RecordPaymentsResponse, Status>>;
+
+        async fn record_payments(
+            &self,
+            _: Request<tonic::Streaming<pb::RecordPaymentsRequest>>,
+        ) -> Result<Response<Self::RecordPaymentsStream>, Status> {
+            Err(Status::unimplemented("an echo"))
         }
 
         nothing! {

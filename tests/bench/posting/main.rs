@@ -176,7 +176,7 @@ async fn rounds(place: &Place, plan: Plan, quick: bool, only: Option<&str>, figu
     let mut copies = copy::Copies::found(place).await;
     let mut cala = None;
     if two_lines {
-        cala = cala::Cala::build(place).await;
+        cala = cala::Cala::build(quick).await;
         book::measure_bytes(place, &hot, plan, figures).await;
         copies.take(place, &hot, Kind::Posting, plan).await;
     }

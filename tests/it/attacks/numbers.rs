@@ -171,7 +171,9 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
             "an entry that is reversed twice",
             reversing(&[1, 1]),
             Breaks("an_entry_is_reversed_once"),
-            &[Protection::privilege("DROP INDEX an_entry_is_reversed_once")],
+            &[Protection::privilege(
+                "DROP INDEX an_entry_is_reversed_once",
+            )],
         ),
         attack(
             "an entry that reverses itself",

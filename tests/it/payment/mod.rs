@@ -8,3 +8,4 @@ mod fee;
 mod movement;
 mod receipt;
 mod room;
+mod stream;

@@ -8,8 +8,6 @@ mod pages;
 mod repeats;
 mod web;
 
-use std::time::Duration;
-
 use pledgebook::{access::Role, book::Settings, grpc::pb};
 use sqlx::PgPool;
 use tonic::Status;
@@ -134,29 +132,12 @@ impl Desk {
 
     /// Locks the campaign's head from outside: its book waits until this is dropped.
     async fn hold(&self) -> sqlx::Transaction<'static, sqlx::Postgres> {
-        let mut held = self.pool.begin().await.unwrap();
-        sqlx::query("SELECT FROM campaign_head WHERE campaign_id = $1 FOR UPDATE")
-            .bind(self.id())
-            .execute(&mut *held)
-            .await
-            .unwrap();
-        held
+        self.tester.database.hold(&self.campaign.name).await
     }
 
     /// Returns when somebody waits for the campaign's head.
     async fn until_somebody_waits(&self) {
-        let waiting = "SELECT count(*) FROM pg_stat_activity
-                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        loop {
-            let count: i64 = sqlx::query_scalar(waiting)
-                .fetch_one(&self.pool)
-                .await
-                .unwrap();
-            if count > 0 {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        self.tester.database.until_somebody_waits().await;
     }
 }
 

@@ -1,102 +1,33 @@
 //! `PaymentService`.
+//!
+//! | file | is about |
+//! |---|---|
+//! | `account` | accounts at providers and banks |
+//! | `receipt` | money that arrived, from its request to its answer |
+//! | `stream` | many payments over one call |
 
-use tonic::{Request, Response, Status};
+mod account;
+mod receipt;
+mod stream;
 
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use self::{
+    account::{money_account_of, written_account},
+    receipt::{Asked, payment_of, recorded, written_payment},
+};
 use super::{
     Api, ApiError, Call, envelope,
-    fields::{
-        date, money, money_of, name, name_or_none, outside_id, slug, text, timestamp, timestamp_of,
-        wire, word,
-    },
+    fields::{date, money, outside_id, text, timestamp},
     journal::outcome,
     page::Pages,
     pb::{self, payment_service_server::PaymentService},
 };
 use crate::{
-    app::Written,
-    domain::{
-        Action, Payer, Receipt, Snapshot,
-        payment::{Channel, Method, MoneyAccount, Payment},
-    },
-    id::{CampaignId, MemberId, MoneyAccountId, PaymentId},
-    money::Currency,
+    domain::{Action, payment::Channel},
+    id::{MemberId, PaymentId},
 };
-
-fn money_account_of(campaign: CampaignId, account: &MoneyAccount) -> pb::MoneyAccount {
-    pb::MoneyAccount {
-        name: name(campaign, "moneyAccounts", account.id),
-        kind: wire(
-            pb::MoneyAccountKind::from_str_name,
-            "MONEY_ACCOUNT_KIND_",
-            account.channel.word(),
-        ),
-        institution: account.institution.clone(),
-        external_id: account.external_id.clone(),
-        currency_code: account.currency.code().to_owned(),
-        livemode: account.livemode,
-    }
-}
-
-fn payment_of(campaign: CampaignId, currency: Currency, payment: &Payment) -> pb::Payment {
-    let money = |amount| Some(money_of(amount, currency));
-    pb::Payment {
-        name: name(campaign, "payments", payment.id),
-        money_account: name(campaign, "moneyAccounts", payment.account),
-        object_id: payment.object_id.clone(),
-        state: wire(
-            pb::PaymentState::from_str_name,
-            "PAYMENT_STATE_",
-            payment.state.word(),
-        ),
-        method: wire(
-            pb::PaymentMethod::from_str_name,
-            "PAYMENT_METHOD_",
-            payment.method.word(),
-        ),
-        gross: money(payment.gross),
-        held: money(payment.held),
-        refundable: money(payment.refundable),
-        unallocated: money(payment.unallocated),
-        fee: payment.fee_known.then(|| money_of(payment.fee, currency)),
-        member: name_or_none(campaign, "members", payment.member),
-        pledge: name_or_none(campaign, "pledges", payment.pledge),
-        occurred_at: Some(timestamp_of(payment.occurred_at)),
-        value_date: payment.value_date.to_string(),
-        available_on: payment.available_on.to_string(),
-        failure_code: payment.failure_code.clone(),
-    }
-}
-
-fn written_payment(
-    campaign: CampaignId,
-    currency: Currency,
-    written: &Written,
-) -> Option<pb::Payment> {
-    written
-        .answer
-        .snapshots
-        .iter()
-        .find_map(|snapshot| match snapshot {
-            Snapshot::Payment(payment) => Some(payment_of(campaign, currency, payment)),
-            _ => None,
-        })
-}
-
-fn written_account(campaign: CampaignId, written: &Written) -> Option<pb::MoneyAccount> {
-    written
-        .answer
-        .snapshots
-        .iter()
-        .find_map(|snapshot| match snapshot {
-            Snapshot::MoneyAccount(account) => Some(money_account_of(campaign, account)),
-            _ => None,
-        })
-}
-
-/// The number of the reversed entry that a receipt corrects.
-fn corrects(call: &Call, campaign: CampaignId, entry: &str) -> Result<Option<i64>, ApiError> {
-    call.of_this(campaign, "corrects_entry", entry, "entries")
-}
 
 /// Answers a write with the outcome and the payment after it.
 macro_rules! answer {
@@ -110,22 +41,24 @@ macro_rules! answer {
 
 #[tonic::async_trait]
 impl PaymentService for Api {
+    type RecordPaymentsStream = ReceiverStream<Result<pb::RecordPaymentsResponse, Status>>;
+
     async fn register_provider_account(
         &self,
         request: Request<pb::RegisterProviderAccountRequest>,
     ) -> Result<Response<pb::RegisterProviderAccountResponse>, Status> {
         let (call, message) = Call::of(request)?;
-        let campaign = call.campaign("campaign", &message.campaign)?;
-        let account = MoneyAccount {
-            id: MoneyAccountId::mint(),
-            channel: Channel::Provider,
-            institution: slug("institution", &message.institution)?,
-            external_id: outside_id("external_id", &message.external_id)?,
-            currency: self.app.currency(campaign).await.map_err(ApiError::from)?,
-            livemode: message.livemode,
-        };
+        let (campaign, action) = self
+            .registration(
+                &call,
+                Channel::Provider,
+                &message.campaign,
+                &message.institution,
+                &message.external_id,
+                message.livemode,
+            )
+            .await?;
         let envelope = envelope!("RegisterProviderAccount", message);
-        let action = Action::RegisterMoneyAccount { account };
         let written = self.write(&call, campaign, &envelope, action).await?;
         Ok(Response::new(pb::RegisterProviderAccountResponse {
             outcome: Some(outcome(campaign, &written, message.validate_only)),
@@ -138,17 +71,17 @@ impl PaymentService for Api {
         request: Request<pb::RegisterBankAccountRequest>,
     ) -> Result<Response<pb::RegisterBankAccountResponse>, Status> {
         let (call, message) = Call::of(request)?;
-        let campaign = call.campaign("campaign", &message.campaign)?;
-        let account = MoneyAccount {
-            id: MoneyAccountId::mint(),
-            channel: Channel::Bank,
-            institution: slug("institution", &message.institution)?,
-            external_id: outside_id("external_id", &message.external_id)?,
-            currency: self.app.currency(campaign).await.map_err(ApiError::from)?,
-            livemode: true,
-        };
+        let (campaign, action) = self
+            .registration(
+                &call,
+                Channel::Bank,
+                &message.campaign,
+                &message.institution,
+                &message.external_id,
+                true,
+            )
+            .await?;
         let envelope = envelope!("RegisterBankAccount", message);
-        let action = Action::RegisterMoneyAccount { account };
         let written = self.write(&call, campaign, &envelope, action).await?;
         Ok(Response::new(pb::RegisterBankAccountResponse {
             outcome: Some(outcome(campaign, &written, message.validate_only)),
@@ -177,37 +110,29 @@ impl PaymentService for Api {
         &self,
         request: Request<pb::RecordPaymentRequest>,
     ) -> Result<Response<pb::RecordPaymentResponse>, Status> {
-        use pb::record_payment_request::Payer as Wire;
         let (call, message) = Call::of(request)?;
-        let account = &message.money_account;
-        let (campaign, account) = call.of_campaign("money_account", account, "moneyAccounts")?;
-        let currency = self.app.currency(campaign).await.map_err(ApiError::from)?;
-        let payer = match &message.payer {
-            Some(Wire::Pledge(pledge)) => call.payer(campaign, Some(pledge), None)?,
-            Some(Wire::Member(member)) => call.payer(campaign, None, Some(member))?,
-            None => Payer::Unknown,
-        };
-        let method = pb::PaymentMethod::try_from(message.method).ok();
-        let method = method.map(|method| method.as_str_name());
-        let method = word("method", method, "PAYMENT_METHOD_", Method::of_word)?;
-        let receipt = Receipt {
-            payment: PaymentId::mint(),
-            channel: Channel::Provider,
-            account,
-            object_id: outside_id("object_id", &message.object_id)?,
-            gross: money("gross", message.gross.as_ref())?,
-            payer,
-            unknown_payer_is_unallocated: false,
-            method: method.unwrap_or(Method::Card),
-            occurred_at: timestamp("occurred_at", message.occurred_at.as_ref())?,
-            value_date: date("value_date", &message.value_date)?,
-            available_on: date("available_on", &message.available_on)?,
-            corrects: corrects(&call, campaign, &message.corrects_entry)?,
-        };
-        let envelope = envelope!("RecordPayment", message);
-        let action = Action::RecordReceipt(receipt);
-        let written = self.write(&call, campaign, &envelope, action).await?;
-        answer!(RecordPaymentResponse, campaign, currency, message, written)
+        let Asked {
+            campaign,
+            currency,
+            command,
+        } = self.payment(&call, &message).await?;
+        let validate_only = message.validate_only;
+        let written = self.carry_out(&call, campaign, command, validate_only);
+        let written = written.await?;
+        Ok(Response::new(recorded(
+            campaign,
+            currency,
+            &written,
+            validate_only,
+        )))
+    }
+
+    async fn record_payments(
+        &self,
+        request: Request<Streaming<pb::RecordPaymentsRequest>>,
+    ) -> Result<Response<Self::RecordPaymentsStream>, Status> {
+        let (call, messages) = Call::of(request)?;
+        Ok(Response::new(self.stream_of_payments(call, messages)))
     }
 
     async fn record_payment_fee(
@@ -240,9 +165,7 @@ impl PaymentService for Api {
         request: Request<pb::RecordPaymentFailureRequest>,
     ) -> Result<Response<pb::RecordPaymentFailureResponse>, Status> {
         let (call, message) = Call::of(request)?;
-        let account = &message.money_account;
-        let (campaign, account) = call.of_campaign("money_account", account, "moneyAccounts")?;
-        let currency = self.app.currency(campaign).await.map_err(ApiError::from)?;
+        let (campaign, account, currency) = self.place(&call, &message.money_account).await?;
         let gross = message.gross.as_ref();
         let action = Action::RecordFailure {
             payment: PaymentId::mint(),
@@ -269,33 +192,14 @@ impl PaymentService for Api {
         &self,
         request: Request<pb::RecordBankReceiptRequest>,
     ) -> Result<Response<pb::RecordBankReceiptResponse>, Status> {
-        use pb::record_bank_receipt_request::Payer as Wire;
         let (call, message) = Call::of(request)?;
-        let account = &message.money_account;
-        let (campaign, account) = call.of_campaign("money_account", account, "moneyAccounts")?;
-        let currency = self.app.currency(campaign).await.map_err(ApiError::from)?;
-        let payer = match &message.payer {
-            Some(Wire::Pledge(pledge)) => call.payer(campaign, Some(pledge), None)?,
-            Some(Wire::Member(member)) => call.payer(campaign, None, Some(member))?,
-            None => Payer::Unknown,
-        };
-        let receipt = Receipt {
-            payment: PaymentId::mint(),
-            channel: Channel::Bank,
-            account,
-            object_id: outside_id("object_id", &message.object_id)?,
-            gross: money("gross", message.gross.as_ref())?,
-            payer,
-            unknown_payer_is_unallocated: false,
-            method: Method::BankTransfer,
-            occurred_at: timestamp("occurred_at", message.occurred_at.as_ref())?,
-            value_date: date("value_date", &message.value_date)?,
-            available_on: None,
-            corrects: corrects(&call, campaign, &message.corrects_entry)?,
-        };
-        let envelope = envelope!("RecordBankReceipt", message);
-        let action = Action::RecordReceipt(receipt);
-        let written = self.write(&call, campaign, &envelope, action).await?;
+        let Asked {
+            campaign,
+            currency,
+            command,
+        } = self.bank_receipt(&call, &message).await?;
+        let written = self.carry_out(&call, campaign, command, message.validate_only);
+        let written = written.await?;
         answer!(
             RecordBankReceiptResponse,
             campaign,
