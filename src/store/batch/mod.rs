@@ -1,8 +1,16 @@
-//! Writing what a batch changed: one statement a table, whatever the batch's size.
+//! Writing what a batch changed, set by set: a handful of statements, whatever the
+//! batch's size.
 //!
-//! The order matters to the database's own checks: accounts before their lines,
-//! changes before the entries that belong to them, headers before lines. A
-//! statement with nothing to write is skipped.
+//! | statement | writes |
+//! |---|---|
+//! | accounts | what the batch opened, with their zero balances by trigger |
+//! | `journal.sql` | outcomes, history, entries and lines; balances by trigger |
+//! | `noun.sql` | members, signatures, pledges, payments and effects |
+//! | tally | the campaign's progress |
+//! | campaign, terms, share class, money account | one each, and rarely |
+//!
+//! A round trip costs as much as ten rows, so what always comes together shares one
+//! statement. A statement with nothing to write is skipped.
 
 mod campaign;
 mod journal;
@@ -20,18 +28,10 @@ fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
 /// Writes everything that the world's commands changed.
 pub(crate) async fn write_in_tx(tx: &mut Tx, world: &World) -> Write {
     journal::accounts(tx, world).await?;
-    journal::changes(tx, world).await?;
+    journal::journal(tx, world).await?;
     campaign::campaign(tx, world).await?;
-    journal::history(tx, world).await?;
-    journal::entries(tx, world).await?;
-    journal::lines(tx, world).await?;
     campaign::share_classes(tx, world).await?;
     campaign::money_accounts(tx, world).await?;
-    noun::members(tx, world).await?;
-    noun::signatures(tx, world).await?;
-    noun::persons(tx, world).await?;
-    noun::pledges(tx, world).await?;
-    noun::payments(tx, world).await?;
-    noun::effects(tx, world).await?;
+    noun::nouns(tx, world).await?;
     campaign::tally(tx, world).await
 }

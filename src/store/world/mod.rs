@@ -90,11 +90,11 @@ pub(crate) async fn read_in_tx(
         return Ok(());
     }
     journal::entries(tx, world, needs).await?;
+    payment::effects(tx, world, needs).await?;
     payment::payments(tx, world, needs).await?;
     let pledges = pledge::pledges(tx, world, needs, now).await?;
     let members = person::members(tx, world, needs, &pledges).await?;
     person::signatures(tx, world, needs).await?;
-    payment::effects(tx, world, needs).await?;
     campaign::registrations(tx, world, needs).await?;
     journal::accounts(tx, world, &members).await
 }

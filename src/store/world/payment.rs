@@ -1,5 +1,7 @@
 //! Payments, and the effects that are claimed for movements of money.
 
+use std::collections::HashSet;
+
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
@@ -83,43 +85,28 @@ pub(in crate::store) async fn payments_where(
     rows.into_iter().map(Payment::try_from).collect()
 }
 
+/// The payments that the batch names, and those of its movements: a movement that was
+/// recorded has claimed an effect, whoever recorded it.
 pub(super) async fn payments(tx: &mut Tx, world: &mut World, needs: &Needs) -> Read<()> {
     let named = world.entries.values().flat_map(|row| row.entry.lines());
-    let named = named.filter_map(|line| line.payment).map(|id| id.0);
-    let ids: Vec<Uuid> = needs.payments.iter().map(|id| id.0).chain(named).collect();
-    if !ids.is_empty() {
-        let found = payments_where(tx, world.id, |query| {
-            query
-                .push(" AND payment_id = ANY(")
-                .push_bind(ids)
-                .push(")");
-        });
-        for payment in found.await? {
-            world.put_payment(payment);
-        }
+    let named = named.filter_map(|line| line.payment);
+    let moved = world.effects.values().map(|effect| effect.payment);
+    let needed = needs.payments.iter().copied().chain(named).chain(moved);
+    let needed: HashSet<Uuid> = needed.map(|id| id.0).collect();
+    if needed.is_empty() {
+        return Ok(());
     }
-    if !needs.movements.is_empty() {
-        let (accounts, objects) = movements(needs);
-        let found = payments_where(tx, world.id, |query| {
-            query
-                .push(" AND (money_account_id, object_id) IN (SELECT * FROM unnest(")
-                .push_bind(accounts)
-                .push("::uuid[], ")
-                .push_bind(objects)
-                .push("::text[]))");
-        });
-        for payment in found.await? {
-            world.put_payment(payment);
-        }
+    let needed: Vec<Uuid> = needed.into_iter().collect();
+    let found = payments_where(tx, world.id, |query| {
+        query
+            .push(" AND payment_id = ANY(")
+            .push_bind(needed)
+            .push(")");
+    });
+    for payment in found.await? {
+        world.put_payment(payment);
     }
     Ok(())
-}
-
-fn movements(needs: &Needs) -> (Vec<Uuid>, Vec<String>) {
-    let movements = needs.movements.iter();
-    movements
-        .map(|(account, object)| (account.0, object.clone()))
-        .unzip()
 }
 
 const EFFECTS: [&str; 4] = ["capture", "fee", "failure", "late_failure"];

@@ -368,9 +368,11 @@ mod echo {
 
     use pledgebook::grpc::pb::{self, payment_service_server::PaymentServiceServer};
     use tokio::net::TcpListener;
-    use tokio_stream::wrappers::TcpListenerStream;
     use tokio_util::sync::CancellationToken;
-    use tonic::{Request, Response, Status, transport::Server};
+    use tonic::{
+        Request, Response, Status,
+        transport::{Server, server::TcpIncoming},
+    };
 
     /// The lines of a payment: account, balance after it.
     fn balances() -> Vec<pb::AccountBalance> {
@@ -475,11 +477,10 @@ mod echo {
 
     pub async fn serve(listener: TcpListener, shutdown: CancellationToken) {
         Server::builder()
-            .tcp_nodelay(true)
             .max_concurrent_streams(8_192)
             .add_service(PaymentServiceServer::new(Echo))
             .serve_with_incoming_shutdown(
-                TcpListenerStream::new(listener),
+                TcpIncoming::from(listener).with_nodelay(Some(true)),
                 shutdown.cancelled_owned(),
             )
             .await
