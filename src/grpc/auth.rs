@@ -8,7 +8,7 @@ use std::{
 };
 
 use http::{HeaderMap, Request, Response};
-use tokio::time::Instant;
+use tokio::{sync::OnceCell, time::Instant};
 use tonic::Status;
 
 use super::{ApiError, DEADLINE_MARGIN, status};
@@ -16,7 +16,7 @@ use crate::{
     access::{ApiKey, KeySecret, Role},
     book::BookError,
     id::CampaignId,
-    store::{Store, StoreError},
+    store::Store,
 };
 
 /// Who calls.
@@ -163,7 +163,9 @@ pub(super) const KEY_MEMORY: Duration = Duration::from_secs(2);
 /// More keys than any installation has; more would be an attack on the memory.
 const MOST_REMEMBERED: usize = 10_000;
 
-type Remembered = HashMap<[u8; 32], (Instant, Option<ApiKey>)>;
+/// A key, or that there is none; nothing when it could not be looked up.
+type LookUp = Arc<OnceCell<Option<Option<ApiKey>>>>;
+type Remembered = HashMap<[u8; 32], (Instant, LookUp)>;
 
 /// Authentication and authorisation for all services.
 #[derive(Clone, Debug)]
@@ -237,31 +239,55 @@ impl Guard {
         }
     }
 
-    async fn look_up(&self, hash: [u8; 32]) -> Result<Option<ApiKey>, StoreError> {
-        let now = Instant::now();
-        {
-            let remembered = self
-                .remembered
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            if let Some((at, key)) = remembered.get(&hash)
-                && now.duration_since(*at) < KEY_MEMORY
-            {
-                return Ok(key.clone());
-            }
+    /// Looks a key up, once for all calls that ask for it at the same time: thousands
+    /// that each asked the database would keep it from everything else.
+    async fn look_up(&self, hash: [u8; 32]) -> Result<Option<ApiKey>, ApiError> {
+        let cell = self.remembered(hash);
+        let mut failed = None;
+        let looked_up = cell.get_or_init(async || {
+            let found = self.store.api_key_of_secret(hash).await;
+            found.map_err(|error| failed = Some(error)).ok()
+        });
+        if let Some(key) = looked_up.await {
+            return Ok(key.clone());
         }
-        let key = self.store.api_key_of_secret(hash).await?;
+        self.forget(hash, &cell);
+        Err(failed.map_or(BookError::Unavailable.into(), ApiError::from))
+    }
+
+    /// Where the key is, or will be once somebody has looked it up.
+    fn remembered(&self, hash: [u8; 32]) -> LookUp {
+        let now = Instant::now();
+        let is_good = |at: Instant| now.duration_since(at) < KEY_MEMORY;
         let mut remembered = self
             .remembered
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, cell)) = remembered.get(&hash).filter(|(at, _)| is_good(*at)) {
+            return Arc::clone(cell);
+        }
         if remembered.len() >= MOST_REMEMBERED {
-            remembered.retain(|_, (at, _)| now.duration_since(*at) < KEY_MEMORY);
+            remembered.retain(|_, (at, _)| is_good(*at));
         }
+        let cell = LookUp::default();
         if remembered.len() < MOST_REMEMBERED {
-            remembered.insert(hash, (now, key.clone()));
+            remembered.insert(hash, (now, Arc::clone(&cell)));
         }
-        Ok(key)
+        cell
+    }
+
+    /// What could not be looked up is looked up again by the next call.
+    fn forget(&self, hash: [u8; 32], failed: &LookUp) {
+        let mut remembered = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if remembered
+            .get(&hash)
+            .is_some_and(|(_, cell)| Arc::ptr_eq(cell, failed))
+        {
+            remembered.remove(&hash);
+        }
     }
 }
 
