@@ -4,6 +4,7 @@
 //! | variable | default | is |
 //! |---|---|---|
 //! | `PLEDGEBOOK_LISTEN` | `127.0.0.1:7433` | address and port for gRPC, gRPC-Web and webhooks |
+//! | `PLEDGEBOOK_METRICS` | | address and port for metrics alone, at `/metrics`; not for the public |
 //! | `DATABASE_URL` | the embedded cluster | PostgreSQL 15 or newer, as the application's role |
 //! | `DATABASE_REPORT_URL` | `DATABASE_URL` | the same database, as a role that only reads |
 //! | `DATABASE_MIGRATE_URL` | | the same database, as its owner; for `migrate` alone |
@@ -37,6 +38,8 @@ pub enum Profile {
 pub struct Settings {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where Prometheus finds the metrics; nowhere when nothing is given.
+    pub metrics: Option<SocketAddr>,
     /// The database as the application; the embedded cluster when nothing is given.
     pub database: Option<SecretString>,
     /// The database as a role that only reads.
@@ -65,6 +68,9 @@ pub enum SettingError {
     /// Not an address.
     #[error("PLEDGEBOOK_LISTEN: write an address and a port, as in 127.0.0.1:7433")]
     Listen(#[source] AddrParseError),
+    /// Not an address for the metrics.
+    #[error("PLEDGEBOOK_METRICS: write an address and a port, as in 127.0.0.1:9433")]
+    Metrics(#[source] AddrParseError),
     /// Neither of the two profiles.
     #[error("PLEDGEBOOK_PROFILE: {0:?} is neither development nor production")]
     Profile(String),
@@ -85,8 +91,9 @@ pub enum SettingError {
 }
 
 /// Every variable that is read.
-const VARIABLES: [&str; 11] = [
+const VARIABLES: [&str; 12] = [
     "PLEDGEBOOK_LISTEN",
+    "PLEDGEBOOK_METRICS",
     "DATABASE_URL",
     "DATABASE_REPORT_URL",
     "DATABASE_MIGRATE_URL",
@@ -138,11 +145,16 @@ impl Settings {
             Some(other) => return Err(SettingError::Profile(other.to_owned())),
         };
         let listen = get("PLEDGEBOOK_LISTEN").unwrap_or_else(|| "127.0.0.1:7433".to_owned());
+        let metrics = get("PLEDGEBOOK_METRICS");
         let reflection = switch("PLEDGEBOOK_REFLECTION", get("PLEDGEBOOK_REFLECTION"))?;
         let connections = get("PLEDGEBOOK_CONNECTIONS").unwrap_or_else(|| "16".to_owned());
         let number: Option<u32> = connections.parse().ok().filter(|n| (2..=500).contains(n));
         Ok(Self {
             listen: listen.parse().map_err(SettingError::Listen)?,
+            metrics: metrics
+                .map(|address| address.parse())
+                .transpose()
+                .map_err(SettingError::Metrics)?,
             database: get("DATABASE_URL").map(Into::into),
             report: get("DATABASE_REPORT_URL").map(Into::into),
             migrate: get("DATABASE_MIGRATE_URL").map(Into::into),

@@ -13,8 +13,10 @@ use axum::{
     handler::Handler,
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
+    routing::get,
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -61,6 +63,9 @@ pub enum ServerError {
     /// Serving failed.
     #[error("serving failed")]
     Serve(#[from] tonic::transport::Error),
+    /// Serving the metrics failed.
+    #[error("serving the metrics failed")]
+    Metrics(#[from] std::io::Error),
     /// Reflection cannot read the descriptors that were built in.
     #[error("the built-in descriptors cannot be read")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -73,6 +78,32 @@ pub enum ServerError {
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {
     let bound = TcpListener::bind(address).await;
     bound.map_err(|error| ServerError::Listen(address, error))
+}
+
+/// Hands out the metrics at `/metrics` until told to stop.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve_metrics(
+    listener: TcpListener,
+    metrics: PrometheusHandle,
+    shutdown: CancellationToken,
+) -> Result<(), ServerError> {
+    let rendered = metrics.clone();
+    let router = Router::new().route("/metrics", get(async move || rendered.render()));
+    let upkeep = async {
+        // What nobody fetches would pile up.
+        let mut tick = tokio::time::interval(Duration::from_secs(5));
+        loop {
+            tick.tick().await;
+            metrics.run_upkeep();
+        }
+    };
+    let serving = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned());
+    tokio::select! {
+        served = serving => Ok(served?),
+        () = upkeep => Ok(()),
+    }
 }
 
 impl Service {

@@ -32,6 +32,7 @@
 //! second path for single commands; no database transaction that outlives its
 //! batch; no knowledge of any noun: what a command means is `domain`'s.
 
+mod measure;
 mod waiting;
 
 use std::{
@@ -53,6 +54,8 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
+
+use self::measure::{Measures, Step};
 
 pub use waiting::Queued;
 
@@ -116,6 +119,7 @@ pub enum BookError {
 
 struct Item {
     command: Command,
+    queued_at: Instant,
     deadline: Option<Instant>,
     reply: oneshot::Sender<Result<Outcome, BookError>>,
 }
@@ -133,6 +137,7 @@ struct Shared {
     store: Store,
     clock: Clock,
     settings: Settings,
+    measures: Measures,
     queues: Mutex<Queues>,
     tasks: TaskTracker,
     closed: AtomicBool,
@@ -155,6 +160,7 @@ impl Books {
                 store,
                 clock,
                 settings,
+                measures: Measures::new(),
                 queues: Mutex::default(),
                 tasks: TaskTracker::new(),
                 closed: AtomicBool::new(false),
@@ -176,7 +182,11 @@ impl Books {
         let (item, queued) = Item::of(command, deadline);
         match self.enqueue(campaign, item)? {
             None => queued.outcome().await,
-            Some(_full) => Err(BookError::Overloaded),
+            Some(_full) => {
+                let refused = Err(BookError::Overloaded);
+                self.shared.measures.outcome(&refused);
+                refused
+            }
         }
     }
 
@@ -205,14 +215,18 @@ impl Books {
         };
         let queue = queues.entry(campaign).or_insert_with(open);
         match queue.try_send(item) {
-            Ok(()) => Ok(None),
+            Ok(()) => {
+                self.shared.measures.queued();
+                Ok(None)
+            }
             Err(TrySendError::Full(item)) => Ok(Some((item, queue.clone()))),
             // Its task has panicked: a mistake of ours must not close a campaign for good.
             Err(TrySendError::Closed(item)) => {
                 tracing::error!(%campaign, "the campaign's book had died; it is opened again");
                 *queue = open();
-                let sent = queue.try_send(item);
-                sent.map(|()| None).map_err(|_| BookError::Overloaded)
+                queue.try_send(item).map_err(|_| BookError::Overloaded)?;
+                self.shared.measures.queued();
+                Ok(None)
             }
         }
     }
@@ -295,10 +309,12 @@ async fn work(shared: Arc<Shared>, campaign: CampaignId, mut queue: mpsc::Receiv
 /// Runs a batch, and singly what a refused batch held.
 async fn run(shared: &Shared, campaign: CampaignId, kept: &mut Option<World>, batch: Vec<Item>) {
     let now = Instant::now();
+    let waited = batch.iter().map(|item| now.duration_since(item.queued_at));
+    shared.measures.taken(waited);
     let (late, batch): (Vec<Item>, Vec<Item>) = batch
         .into_iter()
         .partition(|item| item.deadline.is_some_and(|deadline| deadline <= now));
-    answer(late, |_| Err(BookError::DeadlineExceeded));
+    answer(shared, late, |_| Err(BookError::DeadlineExceeded));
     // Nobody waits for what was cancelled before it began; it was not promised either.
     let batch: Vec<Item> = batch
         .into_iter()
@@ -317,7 +333,7 @@ async fn run(shared: &Shared, campaign: CampaignId, kept: &mut Option<World>, ba
             for item in &poison {
                 tracing::error!(%campaign, method = item.command.method, %incident, "poison command");
             }
-            answer(poison, |_| Err(BookError::Fault { incident }));
+            answer(shared, poison, |_| Err(BookError::Fault { incident }));
         }
     }
 }
@@ -331,7 +347,7 @@ async fn attempt(
 ) -> Option<Vec<Item>> {
     match commit(shared, campaign, kept, &batch).await {
         Ok(mut outcomes) => {
-            answer(batch, |index| {
+            answer(shared, batch, |index| {
                 let outcome = outcomes.get_mut(index).and_then(Option::take);
                 outcome.unwrap_or(Err(BookError::Unavailable))
             });
@@ -339,7 +355,7 @@ async fn attempt(
         }
         Err(error @ StoreError::Unavailable(_)) => {
             tracing::warn!(%campaign, error = ?error, "the database is not available");
-            answer(batch, |_| Err(BookError::Unavailable));
+            answer(shared, batch, |_| Err(BookError::Unavailable));
             None
         }
         Err(error) => {
@@ -360,24 +376,30 @@ async fn commit(
 ) -> Result<Outcomes, StoreError> {
     // Kept again only after a commit: whatever goes wrong, the next batch reads anew.
     let kept_before = kept.take();
+    let mut watch = shared.measures.watch();
     let mut tx = shared.store.begin().await?;
     let Some(head) = world::lock_in_tx(&mut tx, campaign).await? else {
         tx.rollback().await?;
         let unknown = |_: &Item| Some(Err(BookError::CampaignNotFound));
         return Ok(items.iter().map(unknown).collect());
     };
+    watch.lap(Step::Lock);
     let now = not_before(shared.clock.now(), head.recorded_at);
     let needs = Needs::of(items.iter().map(|item| &item.command));
     // Nobody has changed the campaign since: each change moves the head.
     let kept_before = kept_before.filter(|world| world.head == head);
     let mut world = kept_before.unwrap_or_else(|| World::new(campaign, head));
     world::read_in_tx(&mut tx, &mut world, &needs, now).await?;
+    watch.lap(Step::Read);
     let outcomes = decide(&mut world, campaign, items, now);
+    watch.lap(Step::Decide);
     if world.written.changes.is_empty() {
         tx.rollback().await?;
     } else {
         batch::write_in_tx(&mut tx, &world).await?;
+        watch.lap(Step::Write);
         tx.commit().await?;
+        watch.lap(Step::Commit);
     }
     if world.rows() <= shared.settings.kept_rows {
         *kept = Some(world.carried_on());
@@ -400,10 +422,16 @@ fn decide(
         .collect()
 }
 
-fn answer(items: Vec<Item>, mut outcome: impl FnMut(usize) -> Result<Outcome, BookError>) {
+fn answer(
+    shared: &Shared,
+    items: Vec<Item>,
+    mut outcome: impl FnMut(usize) -> Result<Outcome, BookError>,
+) {
     for (index, item) in items.into_iter().enumerate() {
+        let outcome = outcome(index);
+        shared.measures.outcome(&outcome);
         // A caller that went away has its outcome under its request id.
-        let _ = item.reply.send(outcome(index));
+        let _ = item.reply.send(outcome);
     }
 }
 

@@ -34,6 +34,7 @@ impl Item {
         let (reply, outcome) = oneshot::channel();
         let item = Self {
             command,
+            queued_at: Instant::now(),
             deadline,
             reply,
         };
@@ -90,6 +91,7 @@ impl Books {
             return Ok(Some(item));
         }
         room.send(item);
+        self.shared.measures.queued();
         Ok(None)
     }
 

@@ -15,6 +15,7 @@ use std::{
     },
 };
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use pledgebook::{
     access::{ApiKey, KeySecret, Role},
     app::App,
@@ -47,6 +48,7 @@ use uuid::Uuid;
 
 /// The one cluster of this run.
 struct Shared {
+    metrics: PrometheusHandle,
     cluster: Cluster,
     template: Mutex<()>,
 }
@@ -70,10 +72,16 @@ fn shared() -> &'static Shared {
             cluster
         });
         Shared {
+            metrics: pledgebook::telemetry::measure().unwrap(),
             cluster: started.join().unwrap(),
             template: Mutex::new(()),
         }
     })
+}
+
+/// What this process has measured.
+pub fn metrics() -> PrometheusHandle {
+    shared().metrics.clone()
 }
 
 async fn start_cluster() -> Cluster {

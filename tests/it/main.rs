@@ -26,6 +26,7 @@ mod domain;
 mod harness;
 mod ledger;
 mod member;
+mod metrics;
 mod payment;
 mod pledge;
 mod property;

@@ -166,6 +166,11 @@ pub async fn http1(
     over_http1(Method::POST, address, path, headers, body).await
 }
 
+/// Gets a page.
+pub async fn get(address: SocketAddr, path: &str) -> Answer {
+    over_http1(Method::GET, address, path, &[], Vec::new()).await
+}
+
 /// Asks, as a browser does before it calls from a page of another origin.
 pub async fn preflight(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Answer {
     over_http1(Method::OPTIONS, address, path, headers, Vec::new()).await

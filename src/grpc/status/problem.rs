@@ -57,6 +57,11 @@ impl Problem {
         matches!(self.code, Code::Unavailable | Code::ResourceExhausted)
     }
 
+    /// It leaves the service now.
+    fn count(&self) {
+        metrics::counter!("pledgebook_errors_total", "reason" => word(self.reason)).increment(1);
+    }
+
     fn metadata(&self) -> HashMap<String, String> {
         let pair = self.metadata.iter();
         pair.map(|(key, value)| ((*key).to_owned(), value.clone()))
@@ -72,6 +77,7 @@ fn word(reason: Reason) -> &'static str {
 
 impl From<Problem> for Status {
     fn from(problem: Problem) -> Self {
+        problem.count();
         let mut details = ErrorDetails::new();
         details.set_error_info(word(problem.reason), "pledgebook", problem.metadata());
         if problem.passes() {
@@ -89,6 +95,7 @@ impl From<Problem> for Status {
 
 impl From<Problem> for pb::Refusal {
     fn from(problem: Problem) -> Self {
+        problem.count();
         let metadata = problem.metadata();
         Self {
             code: problem.code.into(),
