@@ -294,7 +294,13 @@ async fn work(shared: Arc<Shared>, campaign: CampaignId, mut queue: mpsc::Receiv
         let taken = tokio::time::timeout(shared.settings.idle, queue.recv_many(&mut batch, cap));
         match taken.await {
             Ok(0) => return,
-            Ok(_) => run(&shared, campaign, &mut kept, std::mem::take(&mut batch)).await,
+            Ok(_) => {
+                run(&shared, campaign, &mut kept, std::mem::take(&mut batch)).await;
+                // Whoever was answered just now and asks again at once gets to queue first:
+                // without it the quickest of them would make a batch of its own, and all
+                // the others wait for that. It is a turn of the scheduler, not a timer.
+                tokio::task::yield_now().await;
+            }
             Err(_idle) => {
                 let mut queues = shared.queues.lock().unwrap_or_else(PoisonError::into_inner);
                 if queue.is_empty() {
