@@ -28,7 +28,7 @@
 //! finds the queue empty waits for nothing. A batch of one runs the same code.
 //!
 //! **What a posting costs** is nearly all the database's. Of the time of a full batch
-//! of two-line postings some three quarters go into `journal.sql`, half of that into
+//! of two-line postings some four fifths go into `journal.sql`, half of that into
 //! the trigger that checks the lines and moves the balances; the rest is the commit,
 //! the reads, and this process. `measure` tells the split of a server as it runs, and
 //! `cargo bench --bench posting` compares it with raw COPY.
