@@ -59,6 +59,7 @@ impl Cala {
         let mut connection = place.superuser("postgres").await;
         execute(&mut connection, "DROP DATABASE IF EXISTS cala").await;
         place.empty("cala").await;
+        place.settle().await;
         let output = Command::new(&self.program)
             .args(["--database", &place.url("postgres", "cala")])
             .args(["--mode", mode, "--tasks", "64", "--postings", "1000000"])

@@ -322,7 +322,7 @@ async fn idle(server: &Server, requests: &Requests, run: Duration) -> Duration {
     times[times.len() / 2]
 }
 
-pub async fn measure(_place: &Place, ledger: &Ledger, plan: Plan, figures: &mut Figures) {
+pub async fn measure(place: &Place, ledger: &Ledger, plan: Plan, figures: &mut Figures) {
     let key = key(ledger).await;
     let requests = Requests {
         ledger: ledger.clone(),
@@ -334,6 +334,7 @@ pub async fn measure(_place: &Place, ledger: &Ledger, plan: Plan, figures: &mut 
     let echo = closed_loop(&server, &requests, HOT, plan.run).await;
     server.stop().await;
 
+    place.settle().await;
     let server = Server::start(ledger, &key, false).await;
     let alone = idle(&server, &requests, plan.run / 2).await;
     let (p50_1k, p99_1k) = open_loop(&server, &requests, 1_000, plan.run).await;
@@ -344,6 +345,7 @@ pub async fn measure(_place: &Place, ledger: &Ledger, plan: Plan, figures: &mut 
     streams(&server, &requests, plan.warm_up).await;
     let stream = streams(&server, &requests, plan.run).await;
     server.stop().await;
+    place.settle().await;
     let book = ledger.alone(Kind::Payment, HOT, plan).await.per_second();
 
     figures.rate("unary echo, 4096 in flight", echo);

@@ -235,7 +235,7 @@ impl Ledger {
             loader.done(command).await;
         }
         let each = |make: fn(usize) -> Command| {
-            let calls = (0..members).map(move |n| make(n));
+            let calls = (0..members).map(make);
             futures::future::join_all(calls.map(|command| loader.done(command)))
         };
         // Fewer at once than the queue holds.

@@ -193,10 +193,15 @@ async fn rounds(place: &Place, plan: Plan, quick: bool, only: Option<&str>, figu
     for round in 1..=plan.rounds {
         println!("round {round} of {}", plan.rounds);
         if two_lines {
+            place.settle().await;
             let copy = copies.run(&hot, Kind::Posting).await;
+            place.settle().await;
             let book = hot.alone(Kind::Posting, HOT, plan).await;
+            place.settle().await;
             let book64 = hot.alone(Kind::Posting, 64, plan).await;
+            place.settle().await;
             let naive_best = naive.run(best, plan).await;
+            place.settle().await;
             let naive64 = naive.run(64, plan).await;
             figures.rate("two-line postings, book, 4096 callers", book.per_second());
             figures.rate("two-line postings, book, 64 callers", book64.per_second());
@@ -216,23 +221,29 @@ async fn rounds(place: &Place, plan: Plan, quick: bool, only: Option<&str>, figu
             }
         }
         if payments {
+            place.settle().await;
             let copy = copies.run(&paid, Kind::Payment).await;
+            place.settle().await;
             let book = paid.alone(Kind::Payment, HOT, plan).await;
             figures.rate("payments, book, 4096 callers", book.per_second());
             figures.rate("payments, raw COPY", copy);
             figures.count("batch of payments", book.batch());
             figures.ratio("payment_vs_copy", book.per_second(), copy);
+            place.settle().await;
             let mix = mixed.alone(Kind::Mix, HOT, plan).await;
             figures.rate("realistic mix, book, 4096 callers", mix.per_second());
         }
         if two {
+            place.settle().await;
             let one = paid.servers(1, Kind::Payment, plan).await;
+            place.settle().await;
             let both = paid.servers(2, Kind::Payment, plan).await;
             figures.rate("payments, one server", one);
             figures.rate("payments, two servers", both);
             figures.ratio("two_servers_vs_one", both, one);
         }
         if front {
+            place.settle().await;
             front::measure(place, &served, plan, figures).await;
         }
     }

@@ -42,6 +42,16 @@ impl Place {
             .unwrap()
     }
 
+    /// Writes out what earlier runs left to be written: whoever comes next would wait for
+    /// the disk in their place.
+    pub async fn settle(&self) {
+        let mut connection = self.superuser("postgres").await;
+        execute(&mut connection, "CHECKPOINT").await;
+        tokio::task::spawn_blocking(nix::unistd::sync)
+            .await
+            .unwrap();
+    }
+
     /// What one fdatasync of a small write takes here, in milliseconds: the median of 200.
     pub fn sync_time(&self) -> f64 {
         use std::io::Write;
