@@ -243,7 +243,19 @@ impl Ledger {
         each(member_of).await;
         each(pledge_of).await;
         loader.books.drain().await;
+        loader.store.close().await;
         ledger
+    }
+
+    /// The same campaign in a database of its own.
+    pub async fn copied(&self, place: &Place, database: &str) -> Self {
+        place.copy(&self.database, database).await;
+        Self {
+            database: database.to_owned(),
+            app: place.url("pledgebook_app", database),
+            report: place.url("pledgebook_report", database),
+            ..self.clone()
+        }
     }
 
     fn opening(&self) -> Vec<Command> {

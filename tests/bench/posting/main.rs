@@ -120,8 +120,8 @@ async fn compare(arguments: Arguments) {
         rounds: arguments
             .rounds
             .unwrap_or(if arguments.quick { 1 } else { 5 }),
-        warm_up: Duration::from_millis(if arguments.quick { 500 } else { 1_000 }),
-        run: Duration::from_millis(if arguments.quick { 1_500 } else { 4_000 }),
+        warm_up: Duration::from_millis(if arguments.quick { 300 } else { 1_000 }),
+        run: Duration::from_millis(if arguments.quick { 1_000 } else { 4_000 }),
     };
     let place = Place::start().await;
     let mut figures = Figures::begin(&place, &arguments.options()).await;
@@ -169,9 +169,9 @@ async fn rounds(place: &Place, plan: Plan, quick: bool, only: Option<&str>, figu
 
     println!("setting up: {MEMBERS} members with a pledge each, in every database");
     let hot = ledger::Ledger::found(place, "hot", MEMBERS).await;
-    let paid = ledger::Ledger::found(place, "paid", MEMBERS).await;
-    let mixed = ledger::Ledger::found(place, "mixed", MEMBERS).await;
-    let served = ledger::Ledger::found(place, "served", MEMBERS).await;
+    let paid = hot.copied(place, "paid").await;
+    let mixed = hot.copied(place, "mixed").await;
+    let served = hot.copied(place, "served").await;
     let naive = naive::Naive::found(place).await;
     let mut copies = copy::Copies::found(place).await;
     let mut cala = None;

@@ -27,6 +27,13 @@ impl Place {
             .unwrap();
     }
 
+    /// A database that begins as another one stands now; nobody may be connected to that.
+    pub async fn copy(&self, from: &str, to: &str) {
+        let mut connection = self.superuser("postgres").await;
+        let copy = format!("CREATE DATABASE {to} TEMPLATE {from} OWNER pledgebook_owner");
+        execute(&mut connection, &copy).await;
+    }
+
     /// An empty database of another contender's.
     pub async fn empty(&self, name: &str) {
         self.cluster.ensure_database(name).await.unwrap();
