@@ -16,7 +16,7 @@ WITH recorded_later AS (
         AND journal_entry.value_date <= $5
     GROUP BY named.account_no, journal_entry.value_date
 ), day AS (
-    SELECT account_no, value_date, debits, credits FROM account_day
+    SELECT account_no, value_date, debits, credits FROM movement
     WHERE campaign_id = $1 AND value_date <= $5
     UNION ALL
     SELECT account_no, value_date, -debits, -credits FROM recorded_later

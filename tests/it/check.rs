@@ -99,12 +99,21 @@ const TAMPERED: &[(&str, &[&str])] = &[
         &["digest_chain", "running_balances"],
     ),
     (
-        "UPDATE account_day SET debits = debits + 7, credits = credits + 7
+        "UPDATE balance SET debits_before_day = debits_before_day - 7
          WHERE campaign_id = $1 AND account_no = 5",
         &["account_days"],
     ),
     (
-        "DELETE FROM account_day WHERE campaign_id = $1 AND account_no = 6",
+        "UPDATE balance SET day = day - 1 WHERE campaign_id = $1 AND account_no = 6",
+        &["account_days"],
+    ),
+    (
+        "INSERT INTO account_day VALUES ($1, 5, '2001-01-01', 7, 7)",
+        &["account_days"],
+    ),
+    // It sums up right, but the next posting of that day would go somewhere else.
+    (
+        "INSERT INTO account_day VALUES ($1, 5, '2101-01-01', 0, 0)",
         &["account_days"],
     ),
     // The chain.
@@ -396,7 +405,11 @@ async fn a_forgery_in_which_everything_adds_up_breaks_the_chain() {
         format!(
             "UPDATE line SET amount = amount * 2, balance = balance * 2, debits = debits * 2 {of}"
         ),
-        format!("UPDATE balance SET balance = balance * 2, debits = debits * 2 {of}"),
+        format!(
+            "UPDATE balance SET balance = balance * 2, debits = debits * 2,
+                 balance_before_day = balance_before_day * 2,
+                 debits_before_day = debits_before_day * 2 {of}"
+        ),
         format!("UPDATE account_day SET debits = debits * 2, credits = credits * 2 {of}"),
         format!("UPDATE payment SET gross = gross * 2, unallocated = unallocated * 2 {of}"),
         format!("UPDATE effect SET amount = amount * 2 {of}"),

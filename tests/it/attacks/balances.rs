@@ -7,8 +7,16 @@ use super::{
 pub fn attacks(b: &Books) -> Vec<Attack> {
     let (p, h) = (b.provider, b.held);
     let next = b.entry + 1;
-    let follow = [Rule("running_balances_follow_the_balance")];
-    let has_account = [Rule("a_line_has_an_account_of_its_campaign")];
+    // An account that was not moved is missing where its entries are summed.
+    let follow = [
+        Rule("running_balances_follow_the_balance"),
+        Rule("an_entry_balances"),
+    ];
+    let has_account = [
+        Rule("a_line_has_an_account_of_its_campaign"),
+        Rule("running_balances_follow_the_balance"),
+        Rule("an_entry_balances"),
+    ];
     let no_such = |number: i32| Account {
         account_no: number,
         balance: 0,
@@ -53,7 +61,7 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
         attack(
             "a balance that ends under its floor",
             b.post(&b.rows(&[&[(h, all), (p, -all)]])),
-            Breaks("no_running_balance_is_under_its_floor"),
+            Breaks("balance_keeps_its_floor"),
             &[
                 Constraint("balance", "balance_keeps_its_floor"),
                 Rule("no_running_balance_is_under_its_floor"),
@@ -112,14 +120,15 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
             {
                 let mut steps = vec![
                     "CREATE TEMP TABLE balance AS SELECT campaign_id, account_no, balance, debits,
-                        0::smallint AS guard, unit FROM public.balance"
+                        0::smallint AS guard, unit, day, balance_before_day, debits_before_day
+                     FROM public.balance"
                         .to_owned(),
                     "GRANT ALL ON pg_temp.balance TO pledgebook_owner".to_owned(),
                 ];
                 steps.extend(b.post(&b.rows(&[&[(h, all), (p, -all)]])));
                 steps
             },
-            Breaks("no_running_balance_is_under_its_floor"),
+            Breaks("balance_keeps_its_floor"),
             &[Protection::privilege(
                 "ALTER FUNCTION post_lines() SET search_path = pg_temp, public",
             )],

@@ -81,10 +81,7 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
             "a second balanced pair on an old entry",
             [b.change(None), lines(&reopened)],
             Breaks("lines_complete_their_entry"),
-            &[
-                Rule("lines_complete_their_entry"),
-                Rule("entry_numbers_are_dense"),
-            ],
+            &complete,
         ),
         attack(
             "lines that are numbered from 2",
@@ -154,8 +151,8 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
                 steps[3] = lines(&second);
                 steps
             },
-            Breaks("entry_numbers_are_dense"),
-            &[Rule("entry_numbers_are_dense")],
+            Breaks("lines_complete_their_entry"),
+            &complete,
         ),
         attack(
             "two campaigns in one statement",

@@ -68,7 +68,7 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
             &[
                 numbered.clone(),
                 of_its_change.clone(),
-                Rule("entry_numbers_are_dense"),
+                Rule("lines_complete_their_entry"),
                 has_lines.clone(),
             ],
         ),
@@ -166,6 +166,42 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
             [history(change)],
             Breaks("history_is_written_with_its_change"),
             &[Rule("history_is_written_with_its_change")],
+        ),
+        attack(
+            "a movement that is claimed on an account of nobody's",
+            [format!(
+                "INSERT INTO effect (campaign_id, money_account_id, object_id, effect, seq,
+                     amount, payment_id, change_no)
+                 VALUES ('{}', gen_random_uuid(), 'ch_1', 'capture', '', 1, gen_random_uuid(), 1)",
+                b.id
+            )],
+            Breaks("a_payment_arrives_on_an_account_of_its_campaign"),
+            &[Rule("a_payment_arrives_on_an_account_of_its_campaign")],
+        ),
+        attack(
+            "a movement that is claimed for another campaign than its account's",
+            [format!(
+                "INSERT INTO effect (campaign_id, money_account_id, object_id, effect, seq,
+                     amount, payment_id, change_no)
+                 SELECT '{}', money_account_id, 'ch_1', 'capture', '', 1, gen_random_uuid(), 1
+                 FROM money_account WHERE campaign_id = '{}' LIMIT 1",
+                b.other, b.id
+            )],
+            Breaks("a_payment_arrives_on_an_account_of_its_campaign"),
+            &[Rule("a_payment_arrives_on_an_account_of_its_campaign")],
+        ),
+        attack(
+            "a payment that arrives on an account of nobody's",
+            [format!(
+                "INSERT INTO payment (campaign_id, payment_id, money_account_id, object_id, state,
+                     method, gross, held, refundable, unallocated, fee, fee_known, fee_deferred,
+                     occurred_at, value_date, available_on, failure_code, entry_no)
+                 VALUES ('{}', gen_random_uuid(), gen_random_uuid(), 'ch_1', 'succeeded', 'card',
+                     1, 1, 0, 0, 0, false, 0, now(), now(), now(), '', 1)",
+                b.id
+            )],
+            Breaks("a_payment_arrives_on_an_account_of_its_campaign"),
+            &[Rule("a_payment_arrives_on_an_account_of_its_campaign")],
         ),
         attack(
             "an entry that is reversed twice",

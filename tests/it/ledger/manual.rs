@@ -8,7 +8,7 @@ use crate::{
     harness::{Campaign, Tester, detail, eur, id, lines, money},
 };
 
-fn line(
+pub(super) fn line(
     campaign: &Campaign,
     account: &str,
     side: Side,
@@ -21,7 +21,7 @@ fn line(
     }
 }
 
-fn entry(campaign: &Campaign, lines: Vec<pb::ManualLine>) -> pb::PostEntryRequest {
+pub(super) fn entry(campaign: &Campaign, lines: Vec<pb::ManualLine>) -> pb::PostEntryRequest {
     pb::PostEntryRequest {
         request_id: id(),
         campaign: campaign.name.clone(),
@@ -33,7 +33,7 @@ fn entry(campaign: &Campaign, lines: Vec<pb::ManualLine>) -> pb::PostEntryReques
     }
 }
 
-async fn post(
+pub(super) async fn post(
     tester: &Tester,
     request: pb::PostEntryRequest,
 ) -> Result<pb::PostEntryResponse, Status> {
