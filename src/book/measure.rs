@@ -7,7 +7,7 @@
 //! | `pledgebook_queue_depth` | gauge | | commands that wait, over all campaigns |
 //! | `pledgebook_queue_seconds` | histogram | | from queued to taken into a batch |
 //! | `pledgebook_batch_seconds` | histogram | `step`: lock, read, decide, write, commit | each step of a batch |
-//! | `pledgebook_outcomes_total` | counter | `outcome`: done, refused, replayed, recorded_before, late, overloaded, unavailable, fault | what commands came to |
+//! | `pledgebook_outcomes_total` | counter | `outcome`: done, refused, replayed, recorded_before, late, overloaded, unavailable, not_found, fault | what commands came to |
 //!
 //! Refusals by their reason are counted where they leave, as `pledgebook_errors_total`.
 
@@ -45,6 +45,7 @@ pub(super) struct Measures {
     late: Counter,
     overloaded: Counter,
     unavailable: Counter,
+    not_found: Counter,
     fault: Counter,
 }
 
@@ -76,6 +77,7 @@ impl Measures {
             late: outcome("late"),
             overloaded: outcome("overloaded"),
             unavailable: outcome("unavailable"),
+            not_found: outcome("not_found"),
             fault: outcome("fault"),
         }
     }
@@ -100,7 +102,8 @@ impl Measures {
             Ok(Outcome::RecordedBefore { .. }) => &self.recorded_before,
             Err(BookError::DeadlineExceeded) => &self.late,
             Err(BookError::Overloaded | BookError::ShuttingDown) => &self.overloaded,
-            Err(BookError::Unavailable | BookError::CampaignNotFound) => &self.unavailable,
+            Err(BookError::Unavailable) => &self.unavailable,
+            Err(BookError::CampaignNotFound) => &self.not_found,
             Err(BookError::Fault { .. }) => &self.fault,
         };
         counter.increment(1);
