@@ -10,6 +10,7 @@ use super::{
     journal,
     page::Pages,
     pb::{self, ledger_service_server::LedgerService},
+    status,
 };
 use crate::{
     app::Written,
@@ -287,7 +288,12 @@ impl LedgerService for Api {
         let (batches, stream) = mpsc::channel(2);
         let api = self.clone();
         tokio::spawn(async move {
-            if let Err(error) = api.stream(campaign, upto, after, &batches).await {
+            let ended = tokio::select! {
+                biased;
+                () = api.shutdown.cancelled() => Err(status::shutting_down()),
+                ended = api.stream(campaign, upto, after, &batches) => ended,
+            };
+            if let Err(error) = ended {
                 let _ = batches.send(Err(error.into())).await;
             }
         });

@@ -23,7 +23,7 @@ use tonic::{Status, Streaming};
 
 use super::receipt::{Asked, recorded};
 use crate::{
-    book::{BookError, Queued},
+    book::Queued,
     domain::Outcome,
     grpc::{Api, ApiError, Call, auth::KEY_MEMORY, pb, status},
     id::CampaignId,
@@ -183,7 +183,7 @@ impl Import {
         tokio::select! {
             biased;
             () = self.responses.closed() => None,
-            () = self.api.shutdown.cancelled() => Some(shutting_down()),
+            () = self.api.shutdown.cancelled() => Some(status::shutting_down().into()),
             () = late => Some(status::out_of_time()),
         }
     }
@@ -194,7 +194,7 @@ impl Import {
         if self.responses.is_closed() {
             Err(None)
         } else if self.api.shutdown.is_cancelled() {
-            Err(Some(shutting_down()))
+            Err(Some(status::shutting_down().into()))
         } else if self.call.deadline.is_some_and(late) {
             Err(Some(status::out_of_time()))
         } else {
@@ -288,8 +288,4 @@ impl Items {
         }
         Ok(payments)
     }
-}
-
-fn shutting_down() -> Status {
-    ApiError::from(BookError::ShuttingDown).into()
 }

@@ -169,6 +169,11 @@ pub(super) fn out_of_time() -> Status {
     Problem::new(Code::DeadlineExceeded, reason, message.to_owned()).into()
 }
 
+/// The server ends and takes its streams along; each can be resumed elsewhere.
+pub(super) fn shutting_down() -> ApiError {
+    ApiError::from(BookError::ShuttingDown)
+}
+
 /// Says that it is our fault and under which id it is logged, and nothing else.
 fn internal(incident: String) -> Problem {
     let message = format!("a fault of this service; it is logged as incident {incident}");

@@ -1,13 +1,16 @@
 //! Entries in lists and streams.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use futures::future::join_all;
-use pledgebook::grpc::pb;
+use pledgebook::{access::Role, grpc::pb};
+use tonic::Code;
+use tonic_types::StatusExt;
 
 use crate::{
     calls::refused,
     harness::{Campaign, Tester, all, id},
+    wire::published_reason,
 };
 
 async fn stream(
@@ -156,4 +159,50 @@ async fn a_stream_that_was_cut_goes_on_in_the_same_snapshot() {
         );
     }
     tester.must_be_clean(&campaign.name).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_entries_ends_with_its_server_and_goes_on_at_another() {
+    let mut tester = Tester::start().await;
+    let campaign = Campaign::open(&tester, "EUR").await;
+    let ada = campaign.member(&tester, "ada@example.org").await;
+    campaign.pledge(&tester, &ada, "10").await;
+    let entries = campaign.entries(&tester).await.len();
+    let other = tester.another_server().await;
+    // The stream cannot read a page before this is over.
+    let mut held = tester
+        .database
+        .pool("postgres")
+        .await
+        .begin()
+        .await
+        .unwrap();
+    sqlx::query("LOCK TABLE line IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let mut cut = stream(&tester, &campaign.name, "").await;
+    tester.database.until_somebody_waits().await;
+    let stopping = tokio::time::timeout(Duration::from_secs(10), tester.server.stop());
+    let (stopped, ended) = tokio::join!(stopping, cut.message());
+    stopped.expect("an open stream keeps no server");
+    let status = ended.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    assert_eq!(published_reason(&status), "SHUTTING_DOWN");
+    assert!(status.get_details_retry_info().is_some());
+
+    held.rollback().await.unwrap();
+    let request = pb::StreamEntriesRequest {
+        campaign: campaign.name.clone(),
+        resume_token: String::new(),
+    };
+    let there = tester.as_role_on(&other, Role::Treasurer);
+    let stream = there.ledger().stream_entries(request).await;
+    let mut stream = stream.unwrap().into_inner();
+    let mut totals = None;
+    while let Some(message) = stream.message().await.unwrap() {
+        totals = message.totals;
+    }
+    let streamed = usize::try_from(totals.unwrap().entry_count).unwrap();
+    assert_eq!((streamed, entries), (1, 1));
 }
