@@ -19,3 +19,6 @@ pub mod telemetry;
 pub mod postgres;
 pub mod server;
 pub mod cli;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
