@@ -45,7 +45,7 @@ impl Store {
     }
 }
 
-async fn answer_in_tx(tx: &mut Tx, campaign: CampaignId, mut change: i64) -> Read<Given> {
+async fn answer_in_tx(tx: &mut Tx<'_>, campaign: CampaignId, mut change: i64) -> Read<Given> {
     let asked = change;
     let row = loop {
         let row = sqlx::query!(
@@ -82,7 +82,7 @@ async fn answer_in_tx(tx: &mut Tx, campaign: CampaignId, mut change: i64) -> Rea
     })
 }
 
-async fn snapshots(tx: &mut Tx, campaign: CampaignId, change: i64) -> Read<Vec<Snapshot>> {
+async fn snapshots(tx: &mut Tx<'_>, campaign: CampaignId, change: i64) -> Read<Vec<Snapshot>> {
     let rows = sqlx::query_scalar!(
         r#"SELECT snapshot::text AS "snapshot!" FROM history
            WHERE campaign_id = $1 AND change_no = $2 ORDER BY ordinal"#,
@@ -102,7 +102,7 @@ pub(super) fn refusal(json: &str) -> Read<Refusal> {
 
 /// An entry with its lines, found by the accounts that its header names.
 pub(super) async fn entry(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     campaign: CampaignId,
     number: i64,
 ) -> Read<Option<PostedEntry>> {

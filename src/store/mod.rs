@@ -23,14 +23,31 @@ pub(crate) mod world;
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    Postgres, Transaction,
+    Acquire, Postgres, Transaction,
+    pool::PoolConnection,
     postgres::{PgConnectOptions, PgPool, PgPoolOptions},
 };
 
 pub use answer::Given;
 
 /// A database transaction.
-pub type Tx = Transaction<'static, Postgres>;
+pub type Tx<'c> = Transaction<'c, Postgres>;
+
+/// A connection for a book, batch after batch: PostgreSQL keeps with it the plans of
+/// the statements and what they look up, and each acquiring would ask it first whether
+/// it still answers.
+#[derive(Debug)]
+pub struct Held(PoolConnection<Postgres>);
+
+impl Held {
+    /// Begins a database transaction, as [`Store::begin`] does.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn begin(&mut self) -> Result<Tx<'_>, StoreError> {
+        Ok(self.0.begin().await?)
+    }
+}
 
 /// The door to the database.
 #[derive(Clone, Debug)]
@@ -166,15 +183,29 @@ impl Store {
     ///
     /// # Errors
     /// When there is no connection to be had.
-    pub async fn begin(&self) -> Result<Tx, StoreError> {
+    pub async fn begin(&self) -> Result<Tx<'static>, StoreError> {
         Ok(self.pool.begin().await?)
+    }
+
+    /// Takes a connection out of the pool.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub async fn hold(&self) -> Result<Held, StoreError> {
+        Ok(Held(self.pool.acquire().await?))
+    }
+
+    /// True while nobody else has to wait for a connection.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.pool.num_idle() > 0 || self.pool.size() < self.pool.options().get_max_connections()
     }
 
     /// Begins a read-only database transaction on one snapshot.
     ///
     /// # Errors
     /// When there is no connection to be had.
-    pub async fn snapshot(&self) -> Result<Tx, StoreError> {
+    pub async fn snapshot(&self) -> Result<Tx<'static>, StoreError> {
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
         Ok(self.pool.begin_with(begin).await?)
     }

@@ -493,3 +493,50 @@ async fn one_charge_under_many_request_ids_posts_once() {
     }
     tester.must_be_clean(&campaign.name).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_book_kept_is_not_used_once_another_server_has_written() {
+    let tester = Tester::start().await;
+    let other = tester.another_server().await;
+    let campaign = Campaign::open(&tester, "EUR").await;
+    let ada = campaign.member(&tester, "ada@example.org").await;
+    let pledge = campaign.pledge(&tester, &ada, "100").await;
+    let pool = tester.database.pool("postgres").await;
+    let rolled_back = async || {
+        // A backend tells what it counted when a second has gone by.
+        tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
+        for clients in [
+            tester.treasurer(),
+            tester.as_role_on(&other, Role::Treasurer),
+        ] {
+            let refused = campaign.payment("ch_0", &pledge, "0.001");
+            clients
+                .payments()
+                .record_payment(refused)
+                .await
+                .unwrap_err();
+            let paid = campaign.payment(&id(), &pledge, "1");
+            clients.payments().record_payment(paid).await.unwrap();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        let count = "SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()";
+        sqlx::query_scalar::<_, i64>(count)
+            .fetch_one(&pool)
+            .await
+            .unwrap()
+    };
+    let before = rolled_back().await;
+    for n in 0..6 {
+        for clients in [
+            tester.treasurer(),
+            tester.as_role_on(&other, Role::Treasurer),
+        ] {
+            let paid = campaign.payment(&format!("{}_{n}", id()), &pledge, "1");
+            clients.payments().record_payment(paid).await.unwrap();
+        }
+    }
+    // A book that went on with stale rows would be refused by the database, and only
+    // then begin anew: the answer would be right all the same.
+    assert_eq!(rolled_back().await, before);
+    tester.must_be_clean(&campaign.name).await;
+}

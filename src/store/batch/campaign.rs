@@ -3,7 +3,7 @@
 use super::{Tx, Write};
 use crate::domain::{World, campaign::Campaign};
 
-pub(super) async fn campaign(tx: &mut Tx, world: &World) -> Write {
+pub(super) async fn campaign(tx: &mut Tx<'_>, world: &World) -> Write {
     let Some(campaign) = world.campaign.as_ref().filter(|_| world.written.campaign) else {
         return Ok(());
     };
@@ -33,7 +33,7 @@ pub(super) async fn campaign(tx: &mut Tx, world: &World) -> Write {
     Ok(())
 }
 
-async fn campaign_row(tx: &mut Tx, campaign: &Campaign) -> Write {
+async fn campaign_row(tx: &mut Tx<'_>, campaign: &Campaign) -> Write {
     sqlx::query!(
         "INSERT INTO campaign (campaign_id, display_name, description, currency, stage,
             terms_version, created_at, opened_at, changed_by)
@@ -57,7 +57,7 @@ async fn campaign_row(tx: &mut Tx, campaign: &Campaign) -> Write {
     Ok(())
 }
 
-pub(super) async fn share_classes(tx: &mut Tx, world: &World) -> Write {
+pub(super) async fn share_classes(tx: &mut Tx<'_>, world: &World) -> Write {
     for class in &world.written.share_classes {
         sqlx::query!(
             "INSERT INTO share_class (campaign_id, share_class_id, display_name, price, nominal,
@@ -79,7 +79,7 @@ pub(super) async fn share_classes(tx: &mut Tx, world: &World) -> Write {
     Ok(())
 }
 
-pub(super) async fn money_accounts(tx: &mut Tx, world: &World) -> Write {
+pub(super) async fn money_accounts(tx: &mut Tx<'_>, world: &World) -> Write {
     for account in &world.written.money_accounts {
         sqlx::query!(
             "INSERT INTO money_account (campaign_id, money_account_id, kind, institution,
@@ -99,7 +99,7 @@ pub(super) async fn money_accounts(tx: &mut Tx, world: &World) -> Write {
     Ok(())
 }
 
-pub(super) async fn tally(tx: &mut Tx, world: &World) -> Write {
+pub(super) async fn tally(tx: &mut Tx<'_>, world: &World) -> Write {
     if !world.written.tally {
         return Ok(());
     }

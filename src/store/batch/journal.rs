@@ -8,7 +8,7 @@ use crate::{
     ledger::PostedEntry,
 };
 
-pub(super) async fn accounts(tx: &mut Tx, world: &World) -> Write {
+pub(super) async fn accounts(tx: &mut Tx<'_>, world: &World) -> Write {
     let opened = &world.written.accounts;
     if opened.is_empty() {
         return Ok(());
@@ -35,7 +35,7 @@ pub(super) async fn accounts(tx: &mut Tx, world: &World) -> Write {
 }
 
 /// Writes the batch's outcomes, history, entries and lines.
-pub(super) async fn journal(tx: &mut Tx, world: &World) -> Write {
+pub(super) async fn journal(tx: &mut Tx<'_>, world: &World) -> Write {
     let changes = &world.written.changes;
     if changes.is_empty() {
         return Ok(());

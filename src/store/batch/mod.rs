@@ -26,7 +26,7 @@ fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
 }
 
 /// Writes everything that the world's commands changed.
-pub(crate) async fn write_in_tx(tx: &mut Tx, world: &World) -> Write {
+pub(crate) async fn write_in_tx(tx: &mut Tx<'_>, world: &World) -> Write {
     journal::accounts(tx, world).await?;
     journal::journal(tx, world).await?;
     campaign::campaign(tx, world).await?;

@@ -6,7 +6,7 @@ use super::{Tx, Write};
 use crate::domain::World;
 
 /// Writes the nouns that the batch made or changed.
-pub(super) async fn nouns(tx: &mut Tx, world: &World) -> Write {
+pub(super) async fn nouns(tx: &mut Tx<'_>, world: &World) -> Write {
     let written = &world.written;
     let members: Vec<_> = of(&written.members, |id| world.members.get(id));
     let signatures: Vec<_> = of(&written.signatures, |id| world.signatures.get(id));

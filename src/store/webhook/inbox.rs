@@ -198,7 +198,7 @@ fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-async fn delivery_in_tx(tx: &mut Tx, delivery: &Delivery<'_>) -> Read<()> {
+async fn delivery_in_tx(tx: &mut Tx<'_>, delivery: &Delivery<'_>) -> Read<()> {
     sqlx::query!(
         "INSERT INTO webhook_delivery (delivery_id, endpoint_id, received_at, headers, body,
             body_hash)
@@ -216,7 +216,7 @@ async fn delivery_in_tx(tx: &mut Tx, delivery: &Delivery<'_>) -> Read<()> {
 }
 
 async fn events_in_tx(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     delivery: &Delivery<'_>,
     events: &[NewEvent],
 ) -> Read<Vec<Received>> {

@@ -12,7 +12,7 @@ use crate::{
     money::Amount,
 };
 
-pub(super) async fn campaign(tx: &mut Tx, world: &mut World) -> Read<()> {
+pub(super) async fn campaign(tx: &mut Tx<'_>, world: &mut World) -> Read<()> {
     let Some((campaign, tally)) = campaign_of(tx, world.id).await? else {
         return Ok(());
     };
@@ -23,7 +23,7 @@ pub(super) async fn campaign(tx: &mut Tx, world: &mut World) -> Read<()> {
 
 /// A campaign with its terms, share classes and accounts, and its tally.
 pub(in crate::store) async fn campaign_of(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     id: CampaignId,
 ) -> Read<Option<(Campaign, Tally)>> {
     let row = sqlx::query!(
@@ -82,7 +82,7 @@ pub(in crate::store) async fn campaign_of(
     Ok(Some((campaign, tally)))
 }
 
-async fn share_classes(tx: &mut Tx, id: CampaignId) -> Read<Vec<ShareClass>> {
+async fn share_classes(tx: &mut Tx<'_>, id: CampaignId) -> Read<Vec<ShareClass>> {
     let rows = sqlx::query!(
         "SELECT share_class_id, display_name, price, nominal, authorised, minimum_per_member,
                 maximum_per_member, liability
@@ -104,7 +104,7 @@ async fn share_classes(tx: &mut Tx, id: CampaignId) -> Read<Vec<ShareClass>> {
         .collect())
 }
 
-async fn money_accounts(tx: &mut Tx, id: CampaignId) -> Read<Vec<MoneyAccount>> {
+async fn money_accounts(tx: &mut Tx<'_>, id: CampaignId) -> Read<Vec<MoneyAccount>> {
     let rows = sqlx::query!(
         "SELECT money_account_id, kind, institution, external_id, currency, livemode
          FROM money_account WHERE campaign_id = $1 ORDER BY money_account_id",
@@ -125,7 +125,7 @@ async fn money_accounts(tx: &mut Tx, id: CampaignId) -> Read<Vec<MoneyAccount>> 
     .collect()
 }
 
-pub(super) async fn registrations(tx: &mut Tx, world: &mut World, needs: &Needs) -> Read<()> {
+pub(super) async fn registrations(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -> Read<()> {
     for (institution, external_id, livemode) in &needs.registrations {
         let taken = sqlx::query_scalar!(
             "SELECT 1 FROM money_account

@@ -13,7 +13,7 @@ use crate::{
     store::answer,
 };
 
-pub(super) async fn requests(tx: &mut Tx, world: &mut World, ids: &[RequestId]) -> Read<()> {
+pub(super) async fn requests(tx: &mut Tx<'_>, world: &mut World, ids: &[RequestId]) -> Read<()> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
         r#"SELECT change_no, request_id, method, principal, fields, recorded_at,
@@ -41,7 +41,7 @@ pub(super) async fn requests(tx: &mut Tx, world: &mut World, ids: &[RequestId]) 
     Ok(())
 }
 
-pub(super) async fn entries(tx: &mut Tx, world: &mut World, needs: &Needs) -> Read<()> {
+pub(super) async fn entries(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -> Read<()> {
     for &number in &needs.entries {
         let Some(posted) = answer::entry(tx, world.id, number).await? else {
             continue;
@@ -62,7 +62,7 @@ pub(super) async fn entries(tx: &mut Tx, world: &mut World, needs: &Needs) -> Re
 
 /// The accounts of everybody whom the batch may touch, and the campaign's own.
 pub(super) async fn accounts(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     world: &mut World,
     members: &HashSet<MemberId>,
 ) -> Read<()> {

@@ -65,19 +65,19 @@ macro_rules! head {
 
 /// Locks a campaign's head row: from here to the commit nobody else changes the
 /// campaign.
-pub(crate) async fn lock_in_tx(tx: &mut Tx, campaign: CampaignId) -> Read<Option<Head>> {
+pub(crate) async fn lock_in_tx(tx: &mut Tx<'_>, campaign: CampaignId) -> Read<Option<Head>> {
     head!(tx, campaign, " FOR NO KEY UPDATE")
 }
 
 /// Reads a campaign's head row without locking it, for a preview.
-pub(crate) async fn head_in_tx(tx: &mut Tx, campaign: CampaignId) -> Read<Option<Head>> {
+pub(crate) async fn head_in_tx(tx: &mut Tx<'_>, campaign: CampaignId) -> Read<Option<Head>> {
     head!(tx, campaign, "")
 }
 
 /// Reads what `needs` asks for and the world does not know yet. What it knows has
 /// to be as of its head: nobody has changed the campaign since.
 pub(crate) async fn read_in_tx(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     world: &mut World,
     needs: &Needs,
     now: time::OffsetDateTime,

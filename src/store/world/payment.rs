@@ -74,7 +74,7 @@ const PAYMENT: &str = "SELECT payment_id, money_account_id, object_id, state, me
 
 /// Payments that the rest of a statement picks.
 pub(in crate::store) async fn payments_where(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     id: CampaignId,
     rest: impl FnOnce(&mut QueryBuilder<Postgres>),
 ) -> Read<Vec<Payment>> {
@@ -87,7 +87,7 @@ pub(in crate::store) async fn payments_where(
 
 /// The payments that the batch names, and those of its movements: a movement that was
 /// recorded has claimed an effect, whoever recorded it.
-pub(super) async fn payments(tx: &mut Tx, world: &mut World, needs: &Needs) -> Read<()> {
+pub(super) async fn payments(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -> Read<()> {
     let named = world.entries.values().flat_map(|row| row.entry.lines());
     let named = named.filter_map(|line| line.payment);
     let moved = world.effects.values().map(|effect| effect.payment);
@@ -111,7 +111,7 @@ pub(super) async fn payments(tx: &mut Tx, world: &mut World, needs: &Needs) -> R
 
 const EFFECTS: [&str; 4] = ["capture", "fee", "failure", "late_failure"];
 
-pub(super) async fn effects(tx: &mut Tx, world: &mut World, needs: &Needs) -> Read<()> {
+pub(super) async fn effects(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -> Read<()> {
     if needs.movements.is_empty() {
         return Ok(());
     }

@@ -16,7 +16,7 @@ use crate::{
 
 /// Reads the members whom the batch needs; gives their ids.
 pub(super) async fn members(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     world: &mut World,
     needs: &Needs,
     pledges: &HashSet<PledgeId>,
@@ -74,7 +74,7 @@ pub(super) async fn members(
     Ok(needed)
 }
 
-pub(super) async fn signatures(tx: &mut Tx, world: &mut World, needs: &Needs) -> Read<()> {
+pub(super) async fn signatures(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -> Read<()> {
     let ids: Vec<Uuid> = needs.signatures.iter().map(|id| id.0).collect();
     // Whoever pledges converts a signature of the same address.
     let pledging = needs.pledging.iter().filter_map(|id| world.members.get(id));

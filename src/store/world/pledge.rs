@@ -56,7 +56,7 @@ const PLEDGE: &str = "SELECT pledge_id, member_id, state, amount, paid, share_cl
 
 /// Pledges that the rest of a statement picks.
 pub(in crate::store) async fn pledges_where(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     id: CampaignId,
     rest: impl FnOnce(&mut QueryBuilder<Postgres>),
 ) -> Read<Vec<Pledge>> {
@@ -69,7 +69,7 @@ pub(in crate::store) async fn pledges_where(
 
 /// Reads the pledges that the batch needs; gives their ids.
 pub(super) async fn pledges(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     world: &mut World,
     needs: &Needs,
     now: time::OffsetDateTime,
