@@ -3,14 +3,17 @@
 
 use std::{process::Stdio, time::Duration};
 
-use pledgebook::id::{CampaignId, MoneyAccountId};
-use sqlx::Row;
+use metrics_exporter_prometheus::PrometheusHandle;
+use pledgebook::{
+    id::{CampaignId, MoneyAccountId},
+    telemetry,
+};
 use tokio::process::Command;
 
 use crate::{
     HOT, Plan,
     figures::Figures,
-    ledger::{Kind, Ledger, Loader, Ran},
+    ledger::{Kind, Ledger, Loader, Ran, STEPS},
     place::Place,
 };
 
@@ -43,22 +46,43 @@ impl Part {
             campaign: self.campaign,
             provider: self.provider,
         };
+        let measured = telemetry::measure().unwrap();
         let loader = Loader::open(&ledger).await;
+        // By many, however few there are to be: a server that has been up for a while knows
+        // the campaign's members.
         let warm_up = Duration::from_millis(self.warm_up_ms);
-        loader.closed_loop(self.kind, self.callers, warm_up).await;
-        let before = transactions(&loader).await;
+        loader.closed_loop(self.kind, HOT, warm_up).await;
+        let before = Measured::of(&measured);
         let run = Duration::from_millis(self.run_ms);
-        let ran = loader.closed_loop(self.kind, self.callers, run).await;
-        let batches = transactions(&loader).await - before;
-        println!("{} {} {batches}", ran.done, ran.took.as_secs_f64());
+        let mut ran = loader.closed_loop(self.kind, self.callers, run).await;
+        let after = Measured::of(&measured);
+        ran.batches = after.batches - before.batches;
+        for (step, (before, after)) in before.steps.iter().zip(after.steps).enumerate() {
+            ran.steps[step] = after - before;
+        }
+        println!("{}", serde_json::to_string(&ran).unwrap());
     }
 }
 
-/// The different moments at which changes were recorded: one a batch.
-async fn transactions(loader: &Loader) -> i64 {
-    let row = sqlx::query("SELECT count(DISTINCT recorded_at) FROM change WHERE campaign_id = $1")
-        .bind(loader.ledger.campaign.0);
-    row.fetch_one(loader.store.pool()).await.unwrap().get(0)
+/// What the book's own metrics say so far.
+struct Measured {
+    batches: u64,
+    steps: [f64; STEPS.len()],
+}
+
+impl Measured {
+    fn of(metrics: &PrometheusHandle) -> Self {
+        let metrics = metrics.render();
+        let value = |name: &str| {
+            let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+            line.map_or(0.0, |value| value.trim().parse::<f64>().unwrap())
+        };
+        Self {
+            batches: value("pledgebook_batch_commands_count ") as u64,
+            steps: STEPS
+                .map(|step| value(&format!("pledgebook_batch_seconds_sum{{step=\"{step}\"}} "))),
+        }
+    }
 }
 
 impl Ledger {
@@ -96,40 +120,53 @@ impl Ledger {
         for child in children {
             let output = child.wait_with_output().await.unwrap();
             assert!(output.status.success(), "{output:?}");
-            let text = String::from_utf8(output.stdout).unwrap();
-            let mut words = text.split_whitespace();
-            together.done += words.next().unwrap().parse::<u64>().unwrap();
-            let took: f64 = words.next().unwrap().parse().unwrap();
-            together.took = together.took.max(Duration::from_secs_f64(took));
-            together.batches += words.next().unwrap().parse::<u64>().unwrap();
+            let ran: Ran = serde_json::from_slice(&output.stdout).unwrap();
+            together.done += ran.done;
+            together.took = together.took.max(ran.took);
+            together.batches += ran.batches;
+            for (sum, step) in together.steps.iter_mut().zip(ran.steps) {
+                *sum += step;
+            }
         }
         together
     }
 }
 
-/// What a two-line posting takes on disk, indexes and all.
-pub async fn measure_bytes(place: &Place, ledger: &Ledger, plan: Plan, figures: &mut Figures) {
-    // The accounts are opened, and the balances' pages have the room that they keep.
-    ledger.alone(Kind::Posting, HOT, plan).await;
-    let mut connection = place.superuser(&ledger.database).await;
-    let size = "SELECT relname, pg_total_relation_size(oid) FROM pg_class
-                WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace";
-    let sizes = sqlx::query_as::<_, (String, i64)>(size);
-    let before = sizes.fetch_all(&mut connection).await.unwrap();
-    let entries = "SELECT sum(entry_no)::bigint FROM campaign_head";
-    let entries = || sqlx::query_scalar::<_, i64>(entries);
-    let first = entries().fetch_one(&mut connection).await.unwrap();
-    ledger.alone(Kind::Posting, HOT, plan).await;
-    let posted = entries().fetch_one(&mut connection).await.unwrap() - first;
-    let sizes = sqlx::query_as::<_, (String, i64)>(size);
-    let after = sizes.fetch_all(&mut connection).await.unwrap();
-    let mut all = 0.0;
-    for ((name, before), (_, after)) in before.iter().zip(&after) {
-        let each = (after - before) as f64 / posted as f64;
-        all += each;
-        if each > 1.0 {
-            figures.count(&format!("bytes a two-line posting, {name}"), each);
+/// What a ledger takes on disk, table by table, and the entries that are in it.
+pub struct Sizes {
+    tables: Vec<(String, i64)>,
+    entries: i64,
+}
+
+impl Sizes {
+    pub async fn of(place: &Place, ledger: &Ledger) -> Self {
+        let mut connection = place.superuser(&ledger.database).await;
+        let tables = "SELECT relname, pg_total_relation_size(oid) FROM pg_class
+                      WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace";
+        let entries = "SELECT sum(entry_no)::bigint FROM campaign_head";
+        Self {
+            tables: sqlx::query_as(tables)
+                .fetch_all(&mut connection)
+                .await
+                .unwrap(),
+            entries: sqlx::query_scalar(entries)
+                .fetch_one(&mut connection)
+                .await
+                .unwrap(),
         }
     }
-    figures.figure("bytes_per_posting", all);
+
+    /// What each two-line posting since has taken, indexes and all.
+    pub fn until(&self, after: &Self, figures: &mut Figures) {
+        let posted = after.entries - self.entries;
+        let mut all = 0.0;
+        for ((name, before), (_, after)) in self.tables.iter().zip(&after.tables) {
+            let each = (after - before) as f64 / posted as f64;
+            all += each;
+            if each > 1.0 {
+                figures.count(&format!("bytes a two-line posting, {name}"), each);
+            }
+        }
+        figures.figure("bytes_per_posting", all);
+    }
 }

@@ -16,22 +16,22 @@ use crate::{
 /// Changes in one batch.
 const BATCH: i64 = 1_000;
 /// The most batches that are copied in one run.
-const BATCHES: usize = 60;
+const BATCHES: i64 = 60;
 
-/// The tables that take new rows, and how a change's rows in them are found.
+/// The tables that take new rows, and how a row of theirs is found by its change.
 const TABLES: [(&str, &str); 6] = [
-    ("change", "change_no BETWEEN $from AND $to"),
-    ("history", "change_no BETWEEN $from AND $to"),
-    ("journal_entry", "change_no BETWEEN $from AND $to"),
+    ("change", "change AS written"),
+    ("history", "history AS written"),
+    ("journal_entry", "journal_entry AS written"),
     (
         "line",
-        "entry_no IN (SELECT entry_no FROM journal_entry WHERE change_no BETWEEN $from AND $to)",
+        "line AS written JOIN journal_entry AS change USING (campaign_id, entry_no)",
     ),
     (
         "payment",
-        "payment_id IN (SELECT payment_id FROM effect WHERE change_no BETWEEN $from AND $to)",
+        "payment AS written JOIN effect AS change USING (campaign_id, payment_id)",
     ),
-    ("effect", "change_no BETWEEN $from AND $to"),
+    ("effect", "effect AS written"),
 ];
 
 /// One batch: what goes into each table.
@@ -59,12 +59,11 @@ impl Copies {
         }
     }
 
-    /// Has the book write some batches, and takes them out of its database.
+    /// Has the book write some batches, and takes them out of its database. The accounts
+    /// have to be open.
     pub async fn take(&mut self, place: &Place, ledger: &Ledger, kind: Kind, plan: Plan) {
         let mut connection = place.superuser(&ledger.database).await;
         let last = "SELECT change_no FROM campaign_head";
-        // The accounts are opened by then.
-        ledger.alone(kind, HOT, plan).await;
         let first: i64 = sqlx::query_scalar(last)
             .fetch_one(&mut connection)
             .await
@@ -74,16 +73,28 @@ impl Copies {
             .fetch_one(&mut connection)
             .await
             .unwrap();
+        let how_many = ((end - first) / BATCH).min(BATCHES);
+        for (table, found) in TABLES {
+            let change = if found.contains(" AS change") {
+                "change"
+            } else {
+                "written"
+            };
+            let take = format!(
+                "CREATE TEMP TABLE taken_{table} AS
+                 SELECT ({change}.change_no - {first} - 1) / {BATCH} AS batch, written FROM {found}
+                 WHERE {change}.change_no BETWEEN {first} + 1 AND {first} + {how_many} * {BATCH}"
+            );
+            execute(&mut connection, &take).await;
+        }
         let mut batches = Vec::new();
-        let mut from = first + 1;
-        while from + BATCH - 1 <= end && batches.len() < BATCHES {
-            let mut batch = Batch::new();
-            for (table, of) in TABLES {
-                let of = of
-                    .replace("$from", &from.to_string())
-                    .replace("$to", &(from + BATCH - 1).to_string());
-                let statement =
-                    format!("COPY (SELECT * FROM {table} WHERE {of}) TO STDOUT (FORMAT binary)");
+        for batch in 0..how_many {
+            let mut rows_of = Batch::new();
+            for (table, _) in TABLES {
+                let statement = format!(
+                    "COPY (SELECT (written).* FROM taken_{table} WHERE batch = {batch})
+                     TO STDOUT (FORMAT binary)"
+                );
                 let rows = connection.copy_out_raw(&statement).await.unwrap();
                 let rows: Vec<Vec<u8>> = rows
                     .map_ok(|bytes| bytes.to_vec())
@@ -92,18 +103,17 @@ impl Copies {
                     .unwrap();
                 // The header and the trailer alone are no rows.
                 if rows.iter().map(Vec::len).sum::<usize>() > 32 {
-                    batch.push((table, rows));
+                    rows_of.push((table, rows));
                 }
             }
-            batches.push(batch);
-            from += BATCH;
+            batches.push(rows_of);
         }
         assert!(batches.len() > 3, "only {} batches to copy", batches.len());
         self.taken.insert(kind, batches);
     }
 
     /// Changes a second.
-    pub async fn run(&self, _of: &Ledger, kind: Kind) -> f64 {
+    pub async fn run(&self, kind: Kind) -> f64 {
         let mut connection = PgConnection::connect(&self.url).await.unwrap();
         let tables: Vec<&str> = TABLES.iter().map(|(table, _)| *table).collect();
         let empty = format!("TRUNCATE {}", tables.join(", "));

@@ -336,8 +336,11 @@ pub async fn measure(place: &Place, ledger: &Ledger, plan: Plan, figures: &mut F
 
     place.settle().await;
     let server = Server::start(ledger, &key, false).await;
+    closed_loop(&server, &requests, 64, plan.warm_up).await;
     let alone = idle(&server, &requests, plan.run / 2).await;
+    open_loop(&server, &requests, 1_000, plan.warm_up).await;
     let (p50_1k, p99_1k) = open_loop(&server, &requests, 1_000, plan.run).await;
+    open_loop(&server, &requests, 5_000, plan.warm_up).await;
     let (p50_5k, p99_5k) = open_loop(&server, &requests, 5_000, plan.run).await;
     closed_loop(&server, &requests, HOT, plan.warm_up).await;
     let unary = closed_loop(&server, &requests, HOT, plan.run).await;

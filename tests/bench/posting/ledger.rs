@@ -50,8 +50,11 @@ pub struct Ledger {
     pub provider: MoneyAccountId,
 }
 
+/// The steps of a batch, as the book's metrics name them.
+pub const STEPS: [&str; 5] = ["lock", "read", "decide", "write", "commit"];
+
 /// What a run came to.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Ran {
     /// Commands that were done and answered.
     pub done: u64,
@@ -59,6 +62,8 @@ pub struct Ran {
     pub took: Duration,
     /// The database transactions that it took.
     pub batches: u64,
+    /// Seconds in each of the batches' steps.
+    pub steps: [f64; STEPS.len()],
 }
 
 impl Ran {
@@ -68,6 +73,18 @@ impl Ran {
 
     pub fn batch(&self) -> f64 {
         self.done as f64 / self.batches.max(1) as f64
+    }
+
+    /// Where the time went, in hundredths.
+    pub fn split(&self) -> String {
+        let hundredths = |seconds: f64| 100.0 * seconds / self.took.as_secs_f64();
+        let steps = STEPS.iter().zip(self.steps);
+        let steps = steps.map(|(step, seconds)| format!("{step} {:.0} %", hundredths(seconds)));
+        let rest = 100.0 - hundredths(self.steps.iter().sum());
+        format!(
+            "{}, callers {rest:.0} %",
+            steps.collect::<Vec<_>>().join(", ")
+        )
     }
 }
 

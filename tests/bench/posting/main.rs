@@ -120,8 +120,8 @@ async fn compare(arguments: Arguments) {
         rounds: arguments
             .rounds
             .unwrap_or(if arguments.quick { 1 } else { 5 }),
-        warm_up: Duration::from_millis(if arguments.quick { 300 } else { 1_000 }),
-        run: Duration::from_millis(if arguments.quick { 1_000 } else { 4_000 }),
+        warm_up: Duration::from_millis(if arguments.quick { 250 } else { 1_000 }),
+        run: Duration::from_millis(if arguments.quick { 750 } else { 3_000 }),
     };
     let place = Place::start().await;
     let mut figures = Figures::begin(&place, &arguments.options()).await;
@@ -139,7 +139,7 @@ async fn compare(arguments: Arguments) {
         growth::measure(&place, arguments.entries, plan, &mut figures).await;
     }
     figures.print();
-    figures.write();
+    figures.write(arguments.only.is_some() || arguments.only_growth);
     place.stop().await;
 }
 
@@ -177,10 +177,14 @@ async fn rounds(place: &Place, plan: Plan, quick: bool, only: Option<&str>, figu
     let mut cala = None;
     if two_lines {
         cala = cala::Cala::build(quick).await;
-        book::measure_bytes(place, &hot, plan, figures).await;
+        // The accounts are opened, and the balances' pages get the room that they keep.
+        hot.alone(Kind::Posting, HOT, plan).await;
+        let before = book::Sizes::of(place, &hot).await;
         copies.take(place, &hot, Kind::Posting, plan).await;
+        before.until(&book::Sizes::of(place, &hot).await, figures);
     }
     if payments {
+        paid.alone(Kind::Payment, HOT, plan).await;
         copies.take(place, &paid, Kind::Payment, plan).await;
     }
     let best = if quick {
@@ -194,7 +198,7 @@ async fn rounds(place: &Place, plan: Plan, quick: bool, only: Option<&str>, figu
         println!("round {round} of {}", plan.rounds);
         if two_lines {
             place.settle().await;
-            let copy = copies.run(&hot, Kind::Posting).await;
+            let copy = copies.run(Kind::Posting).await;
             place.settle().await;
             let book = hot.alone(Kind::Posting, HOT, plan).await;
             place.settle().await;
@@ -210,6 +214,8 @@ async fn rounds(place: &Place, plan: Plan, quick: bool, only: Option<&str>, figu
             figures.rate("two-line postings, naive, 64 clients", naive64);
             figures.count("batch, 4096 callers", book.batch());
             figures.count("batch, 64 callers", book64.batch());
+            figures.condition("time of a batch, two lines, 4096 callers", book.split());
+            figures.condition("time of a batch, two lines, 64 callers", book64.split());
             figures.ratio("book_vs_copy", book.per_second(), copy);
             figures.ratio("book64_vs_naive", book64.per_second(), naive_best);
             if let Some(cala) = &cala {
@@ -222,12 +228,13 @@ async fn rounds(place: &Place, plan: Plan, quick: bool, only: Option<&str>, figu
         }
         if payments {
             place.settle().await;
-            let copy = copies.run(&paid, Kind::Payment).await;
+            let copy = copies.run(Kind::Payment).await;
             place.settle().await;
             let book = paid.alone(Kind::Payment, HOT, plan).await;
             figures.rate("payments, book, 4096 callers", book.per_second());
             figures.rate("payments, raw COPY", copy);
             figures.count("batch of payments", book.batch());
+            figures.condition("time of a batch, payments, 4096 callers", book.split());
             figures.ratio("payment_vs_copy", book.per_second(), copy);
             place.settle().await;
             let mix = mixed.alone(Kind::Mix, HOT, plan).await;
@@ -247,7 +254,12 @@ async fn rounds(place: &Place, plan: Plan, quick: bool, only: Option<&str>, figu
             front::measure(place, &served, plan, figures).await;
         }
     }
-    for ledger in [hot, paid, mixed, served] {
+    let written = if quick {
+        vec![mixed]
+    } else {
+        vec![hot, paid, mixed, served]
+    };
+    for ledger in written {
         ledger.must_be_clean().await;
     }
 }
