@@ -48,6 +48,19 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
         )
     };
     let nobody = Uuid::nil().to_string();
+    let arrives = Rule("a_payment_arrives_on_an_account_of_its_campaign");
+    let claimed = |campaign: Uuid, money_account: &str| {
+        format!(
+            "INSERT INTO effect (campaign_id, money_account_id, object_id, effect, seq, amount,
+                 payment_id, change_no)
+             VALUES ('{campaign}', {money_account}, 'ch_1', 'capture', '', 1,
+                 gen_random_uuid(), 1)"
+        )
+    };
+    let of_ours = format!(
+        "(SELECT money_account_id FROM money_account WHERE campaign_id = '{}' LIMIT 1)",
+        b.id
+    );
     vec![
         attack(
             "a gap in the entry numbers",
@@ -169,26 +182,15 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
         ),
         attack(
             "a movement that is claimed on an account of nobody's",
-            [format!(
-                "INSERT INTO effect (campaign_id, money_account_id, object_id, effect, seq,
-                     amount, payment_id, change_no)
-                 VALUES ('{}', gen_random_uuid(), 'ch_1', 'capture', '', 1, gen_random_uuid(), 1)",
-                b.id
-            )],
+            [claimed(b.id, "gen_random_uuid()")],
             Breaks("a_payment_arrives_on_an_account_of_its_campaign"),
-            &[Rule("a_payment_arrives_on_an_account_of_its_campaign")],
+            from_ref(&arrives),
         ),
         attack(
             "a movement that is claimed for another campaign than its account's",
-            [format!(
-                "INSERT INTO effect (campaign_id, money_account_id, object_id, effect, seq,
-                     amount, payment_id, change_no)
-                 SELECT '{}', money_account_id, 'ch_1', 'capture', '', 1, gen_random_uuid(), 1
-                 FROM money_account WHERE campaign_id = '{}' LIMIT 1",
-                b.other, b.id
-            )],
+            [claimed(b.other, &of_ours)],
             Breaks("a_payment_arrives_on_an_account_of_its_campaign"),
-            &[Rule("a_payment_arrives_on_an_account_of_its_campaign")],
+            from_ref(&arrives),
         ),
         attack(
             "a payment that arrives on an account of nobody's",
@@ -201,7 +203,7 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
                 b.id
             )],
             Breaks("a_payment_arrives_on_an_account_of_its_campaign"),
-            &[Rule("a_payment_arrives_on_an_account_of_its_campaign")],
+            &[arrives],
         ),
         attack(
             "an entry that is reversed twice",
