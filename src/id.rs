@@ -53,6 +53,12 @@ ids! {
     ShareClassId,
     /// A provider or bank account.
     MoneyAccountId,
+    /// A payout.
+    PayoutId,
+    /// A refund.
+    RefundId,
+    /// A run over many members.
+    RunId,
     /// An API key.
     ApiKeyId,
     /// A webhook endpoint.

@@ -148,6 +148,10 @@ impl Service {
             .fallback(unknown.layer(from_fn_with_state(guard, guarded)));
 
         let worker = tokio::spawn(webhook::work(self.webhooks.clone(), shutdown.clone()));
+        let runs = {
+            let (app, shutdown) = (self.app.clone(), shutdown.clone());
+            tokio::spawn(async move { app.work_runs(shutdown).await })
+        };
         let signal = {
             let shutdown = shutdown.clone();
             async move {
@@ -171,10 +175,12 @@ impl Service {
             );
         let served = until_drained(serving, &shutdown).await;
         shutdown.cancel();
-        if let Err(error) = worker.await
-            && error.is_panic()
-        {
-            tracing::error!(%error, "the webhook worker ended badly");
+        for (what, worker) in [("webhook", worker), ("run", runs)] {
+            if let Err(error) = worker.await
+                && error.is_panic()
+            {
+                tracing::error!(%error, "the {what} worker ended badly");
+            }
         }
         self.app.books.drain().await;
         tracing::info!("drained");

@@ -1,6 +1,7 @@
 //! What a call does besides deciding: hands commands to the book, fetches the
 //! answer again when there is one, looks single things up.
 
+mod run;
 pub mod webhook;
 
 use std::{

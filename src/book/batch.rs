@@ -12,7 +12,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{BookError, Item, Shared, fault, measure::Step, not_before};
+use super::{BookError, Item, Lane, Settings, Shared, measure::Step, not_before, without_outcome};
 use crate::{
     domain::{Head, Needs, Outcome, World},
     id::CampaignId,
@@ -22,6 +22,32 @@ use crate::{
 /// How long a book that has nothing to do holds its connection.
 const HELD: Duration = Duration::from_millis(20);
 
+/// A campaign's two queues.
+pub(super) struct Receivers {
+    pub(super) live: mpsc::Receiver<Item>,
+    pub(super) bulk: mpsc::Receiver<Item>,
+}
+
+impl Receivers {
+    /// Waits for something to do, the first of its batch; nothing when both queues are
+    /// closed and empty. What has queued beside it is taken once the head is locked.
+    async fn receive(&mut self) -> Option<Item> {
+        let first = tokio::select! {
+            biased;
+            live = self.live.recv() => live,
+            bulk = self.bulk.recv() => bulk,
+        };
+        if first.is_some() {
+            return first;
+        }
+        // One of them is closed, and so is the other: what is left in it comes out.
+        match self.live.recv().await {
+            None => self.bulk.recv().await,
+            live => live,
+        }
+    }
+}
+
 /// What a book keeps between batches, while nothing goes wrong.
 #[derive(Default)]
 struct Kept {
@@ -30,36 +56,21 @@ struct Kept {
 }
 
 /// One campaign's task: batch after batch until there is nothing to do.
-pub(super) async fn work(
-    shared: Arc<Shared>,
-    campaign: CampaignId,
-    mut queue: mpsc::Receiver<Item>,
-) {
-    let cap = shared.settings.batch_cap;
+pub(super) async fn work(shared: Arc<Shared>, campaign: CampaignId, mut queues: Receivers) {
     let mut kept = Kept::default();
-    let mut batch = Vec::with_capacity(cap.min(64));
     loop {
-        let mut taken = timeout(HELD, queue.recv_many(&mut batch, cap)).await;
+        let mut taken = timeout(HELD, queues.receive()).await;
         if taken.is_err() {
             kept.connection = None;
-            taken = timeout(shared.settings.idle, queue.recv_many(&mut batch, cap)).await;
+            taken = timeout(shared.settings.idle, queues.receive()).await;
         }
         match taken {
-            Ok(0) => return,
-            Ok(_) => {
-                run(
-                    &shared,
-                    campaign,
-                    &mut kept,
-                    &mut queue,
-                    std::mem::take(&mut batch),
-                )
-                .await
-            }
+            Ok(None) => return,
+            Ok(Some(first)) => run(&shared, campaign, &mut kept, &mut queues, vec![first]).await,
             Err(_idle) => {
-                let mut queues = shared.queues.lock().unwrap_or_else(PoisonError::into_inner);
-                if queue.is_empty() {
-                    queues.remove(&campaign);
+                let mut open = shared.queues.lock().unwrap_or_else(PoisonError::into_inner);
+                if queues.live.is_empty() && queues.bulk.is_empty() {
+                    open.remove(&campaign);
                     return;
                 }
             }
@@ -72,7 +83,7 @@ async fn run(
     shared: &Shared,
     campaign: CampaignId,
     kept: &mut Kept,
-    queue: &mut mpsc::Receiver<Item>,
+    queue: &mut Receivers,
     batch: Vec<Item>,
 ) {
     let Some(batch) = attempt(shared, campaign, kept, batch, Some(queue)).await else {
@@ -96,7 +107,7 @@ async fn attempt(
     campaign: CampaignId,
     kept: &mut Kept,
     mut batch: Vec<Item>,
-    queue: Option<&mut mpsc::Receiver<Item>>,
+    queue: Option<&mut Receivers>,
 ) -> Option<Vec<Item>> {
     match commit(shared, campaign, kept, &mut batch, queue).await {
         Ok(mut outcomes) => {
@@ -126,7 +137,7 @@ async fn commit(
     campaign: CampaignId,
     kept: &mut Kept,
     items: &mut Vec<Item>,
-    queue: Option<&mut mpsc::Receiver<Item>>,
+    queue: Option<&mut Receivers>,
 ) -> Result<Outcomes, StoreError> {
     // Kept again only after a commit: whatever goes wrong, the next batch begins anew.
     let Kept {
@@ -186,11 +197,22 @@ async fn lock<'c>(
 }
 
 /// Fills the batch up from the queue, and leaves out whom nobody waits for any more.
-fn take(shared: &Shared, batch: &mut Vec<Item>, queue: &mut mpsc::Receiver<Item>) {
-    while batch.len() < shared.settings.batch_cap
-        && let Ok(item) = queue.try_recv()
+fn take(shared: &Shared, batch: &mut Vec<Item>, queues: &mut Receivers) {
+    let Settings {
+        batch_cap, bulk, ..
+    } = shared.settings;
+    while batch.len() < batch_cap
+        && let Ok(item) = queues.live.try_recv()
     {
         batch.push(item);
+    }
+    let mut room = bulk.saturating_sub(batch.iter().filter(|item| item.lane == Lane::Bulk).count());
+    while room > 0
+        && batch.len() < batch_cap
+        && let Ok(item) = queues.bulk.try_recv()
+    {
+        batch.push(item);
+        room -= 1;
     }
     let now = Instant::now();
     let waited = batch.iter().map(|item| now.duration_since(item.queued_at));
@@ -212,7 +234,7 @@ fn decide(
     commands
         .map(|command| {
             let outcome = world.execute(command, now);
-            Some(outcome.map_err(|rejection| fault(campaign, command.method, &rejection)))
+            Some(outcome.map_err(|rejection| without_outcome(campaign, command.method, &rejection)))
         })
         .collect()
 }

@@ -36,6 +36,10 @@
 //! the commit take three tenths. `measure` tells the split of a server as it runs, and
 //! `cargo bench --bench posting` prints it beside raw COPY of the same rows.
 //!
+//! **Two lanes.** The items of a run wait in a queue of their own. What somebody waits for
+//! comes first, and a bounded number of items joins each batch, so a run over everybody
+//! makes a live command wait for that many more at the most.
+//!
 //! **Order.** Commands of one campaign are decided in the order in which their
 //! batches lock the head, and within a batch in the order in which they were
 //! queued; that is also the order of their change numbers. Several processes may
@@ -75,7 +79,10 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use self::{batch::work, measure::Measures};
+use self::{
+    batch::{Receivers, work},
+    measure::Measures,
+};
 
 pub use waiting::Queued;
 
@@ -95,6 +102,8 @@ pub struct Settings {
     pub queue: usize,
     /// How long a campaign's task waits for more before it ends.
     pub idle: Duration,
+    /// The most commands of a run in one batch: what a live command may have to wait for.
+    pub bulk: usize,
     /// The most rows of a campaign that are kept in memory between batches; 0 keeps none.
     pub kept_rows: usize,
 }
@@ -105,6 +114,7 @@ impl Default for Settings {
             batch_cap: 1_000,
             queue: 8_192,
             idle: Duration::from_secs(60),
+            bulk: 64,
             // Some 30 MB for a campaign that is in use.
             kept_rows: 100_000,
         }
@@ -141,7 +151,33 @@ struct Item {
     command: Command,
     queued_at: Instant,
     deadline: Option<Instant>,
+    lane: Lane,
     reply: oneshot::Sender<Result<Outcome, BookError>>,
+}
+
+/// Which of a campaign's two queues a command waits in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lane {
+    /// Somebody waits for it: these come first.
+    Live,
+    /// A run's item: some of them share each batch.
+    Bulk,
+}
+
+/// The ways into a campaign's two queues.
+#[derive(Clone, Debug)]
+struct Lanes {
+    live: mpsc::Sender<Item>,
+    bulk: mpsc::Sender<Item>,
+}
+
+impl Lanes {
+    const fn of(&self, lane: Lane) -> &mpsc::Sender<Item> {
+        match lane {
+            Lane::Live => &self.live,
+            Lane::Bulk => &self.bulk,
+        }
+    }
 }
 
 /// All campaigns' books in this process. Cheap to clone.
@@ -150,7 +186,7 @@ pub struct Books {
     shared: Arc<Shared>,
 }
 
-type Queues = HashMap<CampaignId, mpsc::Sender<Item>>;
+type Queues = HashMap<CampaignId, Lanes>;
 
 #[derive(Debug)]
 struct Shared {
@@ -199,7 +235,7 @@ impl Books {
         command: Command,
         deadline: Option<Instant>,
     ) -> Result<Outcome, BookError> {
-        let (item, queued) = Item::of(command, deadline);
+        let (item, queued) = Item::of(command, deadline, Lane::Live);
         match self.enqueue(campaign, item)? {
             None => queued.outcome().await,
             Some(_full) => {
@@ -228,23 +264,32 @@ impl Books {
     ) -> Result<Option<(Item, mpsc::Sender<Item>)>, BookError> {
         let mut queues = self.open_queues()?;
         let open = || {
-            let (sender, receiver) = mpsc::channel(self.shared.settings.queue);
+            let (live, live_receiver) = mpsc::channel(self.shared.settings.queue);
+            let (bulk, bulk_receiver) = mpsc::channel(self.shared.settings.queue);
             let shared = Arc::clone(&self.shared);
-            self.shared.tasks.spawn(work(shared, campaign, receiver));
-            sender
+            let receivers = Receivers {
+                live: live_receiver,
+                bulk: bulk_receiver,
+            };
+            self.shared.tasks.spawn(work(shared, campaign, receivers));
+            Lanes { live, bulk }
         };
-        let queue = queues.entry(campaign).or_insert_with(open);
-        match queue.try_send(item) {
+        let lane = item.lane;
+        let lanes = queues.entry(campaign).or_insert_with(open);
+        match lanes.of(lane).try_send(item) {
             Ok(()) => {
                 self.shared.measures.queued();
                 Ok(None)
             }
-            Err(TrySendError::Full(item)) => Ok(Some((item, queue.clone()))),
+            Err(TrySendError::Full(item)) => Ok(Some((item, lanes.of(lane).clone()))),
             // Its task has panicked: a mistake of ours must not close a campaign for good.
             Err(TrySendError::Closed(item)) => {
                 tracing::error!(%campaign, "the campaign's book had died; it is opened again");
-                *queue = open();
-                queue.try_send(item).map_err(|_| BookError::Overloaded)?;
+                *lanes = open();
+                lanes
+                    .of(lane)
+                    .try_send(item)
+                    .map_err(|_| BookError::Overloaded)?;
                 self.shared.measures.queued();
                 Ok(None)
             }
@@ -283,7 +328,7 @@ impl Books {
         let (change, mut world, now) = preview.await.map_err(|error| alarm(campaign, &error))?;
         match world.execute(command, now) {
             Ok(outcome) => Ok((change, outcome)),
-            Err(rejection) => Err(fault(campaign, command.method, &rejection)),
+            Err(rejection) => Err(without_outcome(campaign, command.method, &rejection)),
         }
     }
 
@@ -305,7 +350,11 @@ impl Books {
     }
 }
 
-fn fault(campaign: CampaignId, method: &str, rejection: &Rejection) -> BookError {
+/// What is answered to a command that has no outcome.
+fn without_outcome(campaign: CampaignId, method: &str, rejection: &Rejection) -> BookError {
+    if *rejection == Rejection::Again {
+        return BookError::Unavailable;
+    }
     let incident = Uuid::from_u128(rand::random());
     tracing::error!(%campaign, method, %rejection, %incident, "a posting is wrong");
     BookError::Fault { incident }

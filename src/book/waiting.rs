@@ -6,7 +6,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{BookError, Books, Item};
+use super::{BookError, Books, Item, Lane};
 use crate::{
     domain::{Command, Outcome},
     id::CampaignId,
@@ -30,12 +30,13 @@ impl Queued {
 }
 
 impl Item {
-    pub(super) fn of(command: Command, deadline: Option<Instant>) -> (Self, Queued) {
+    pub(super) fn of(command: Command, deadline: Option<Instant>, lane: Lane) -> (Self, Queued) {
         let (reply, outcome) = oneshot::channel();
         let item = Self {
             command,
             queued_at: Instant::now(),
             deadline,
+            lane,
             reply,
         };
         (item, Queued(outcome))
@@ -55,7 +56,29 @@ impl Books {
         command: Command,
         deadline: Option<Instant>,
     ) -> Result<Queued, BookError> {
-        let (mut item, queued) = Item::of(command, deadline);
+        self.queue_in(Lane::Live, campaign, command, deadline).await
+    }
+
+    /// The same for an item of a run, which gives way to what somebody waits for.
+    ///
+    /// # Errors
+    /// [`BookError::ShuttingDown`].
+    pub async fn queue_item(
+        &self,
+        campaign: CampaignId,
+        command: Command,
+    ) -> Result<Queued, BookError> {
+        self.queue_in(Lane::Bulk, campaign, command, None).await
+    }
+
+    async fn queue_in(
+        &self,
+        lane: Lane,
+        campaign: CampaignId,
+        command: Command,
+        deadline: Option<Instant>,
+    ) -> Result<Queued, BookError> {
+        let (mut item, queued) = Item::of(command, deadline, lane);
         while let Some((back, queue)) = self.enqueue(campaign, item)? {
             let room = queue.reserve();
             let room = match deadline {
@@ -87,7 +110,8 @@ impl Books {
     ) -> Result<Option<Item>, BookError> {
         let queues = self.open_queues()?;
         let current = queues.get(&campaign);
-        if !current.is_some_and(|current| current.same_channel(queue)) {
+        let lane = item.lane;
+        if !current.is_some_and(|current| current.of(lane).same_channel(queue)) {
             return Ok(Some(item));
         }
         room.send(item);

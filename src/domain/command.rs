@@ -3,12 +3,19 @@
 use time::{Date, OffsetDateTime};
 
 use super::{
-    campaign::{StageEvent, TermsDraft},
+    bank::BankMovement,
+    campaign::{Purchase, StageEvent, TermsDraft},
     payment::{Channel, Method, MoneyAccount},
+    payout::NewPayout,
+    refund::Movement,
+    run::{Plan, RunEvent},
     share::ShareClass,
 };
 use crate::{
-    id::{MemberId, MoneyAccountId, PaymentId, PledgeId, RequestId, SignatureId},
+    id::{
+        MemberId, MoneyAccountId, PaymentId, PayoutId, PledgeId, RefundId, RequestId, RunId,
+        ShareClassId, SignatureId,
+    },
     ledger::{AccountKey, Side},
     money::{Amount, Currency},
 };
@@ -163,6 +170,131 @@ pub enum Action {
         event: StageEvent,
         /// Why.
         reason: String,
+    },
+    /// Says what a closing campaign has come to.
+    ConcludeCampaign {
+        /// Why now.
+        reason: String,
+    },
+    /// Stops a campaign for a while, or lets it go on.
+    SuspendCampaign {
+        /// Whether it goes on.
+        resume: bool,
+        /// Why.
+        reason: String,
+    },
+    /// Records the purchase.
+    CompletePurchase(Purchase),
+    /// Records money at the bank that moved for a purpose.
+    RecordBankMovement(BankMovement),
+    /// Records a payout or a top-up that was sent.
+    SendPayout(NewPayout),
+    /// Records that a payout arrived or failed.
+    EndPayout {
+        /// Which.
+        payout: PayoutId,
+        /// The provider's word for why it failed; nothing when it arrived.
+        failure_code: Option<String>,
+        /// When, by the provider's or bank's clock.
+        occurred_at: Option<OffsetDateTime>,
+        /// The day on which it counts.
+        value_date: Option<Date>,
+    },
+    /// Announces a dispute of a payment, or takes that back.
+    FlagPayment {
+        /// Which.
+        payment: PaymentId,
+        /// Whether one is announced.
+        flagged: bool,
+        /// Why.
+        reason: String,
+    },
+    /// Asks for a refund.
+    RequestRefund {
+        /// The new id.
+        refund: RefundId,
+        /// Of which payment.
+        payment: PaymentId,
+        /// How much; all that is free when not said.
+        amount: Option<Money>,
+        /// Why.
+        reason: String,
+    },
+    /// Agrees to a refund.
+    ApproveRefund {
+        /// Which.
+        refund: RefundId,
+    },
+    /// Turns a refund down.
+    RejectRefund {
+        /// Which.
+        refund: RefundId,
+        /// Why.
+        reason: String,
+    },
+    /// Records that a refund was sent.
+    SubmitRefund {
+        /// Which.
+        refund: RefundId,
+        /// The movement.
+        movement: Movement,
+    },
+    /// Records that a refund arrived.
+    SettleRefund {
+        /// Which.
+        refund: RefundId,
+        /// The movement.
+        movement: Movement,
+    },
+    /// Records that a refund came back.
+    FailRefund {
+        /// Which.
+        refund: RefundId,
+        /// The provider's or bank's word for why.
+        failure_code: String,
+        /// The movement.
+        movement: Movement,
+    },
+    /// Sends a refund that came back again.
+    ResendRefund {
+        /// Which.
+        refund: RefundId,
+        /// From which account.
+        account: MoneyAccountId,
+    },
+    /// Keeps what came back as owed.
+    MarkRefundUnclaimed {
+        /// Which.
+        refund: RefundId,
+        /// Why.
+        reason: String,
+    },
+    /// Turns a member's held money into shares.
+    PurchaseShares {
+        /// Whose.
+        member: MemberId,
+        /// Of which class.
+        share_class: ShareClassId,
+        /// How many.
+        units: i64,
+    },
+    /// Freezes the list of a run.
+    PlanRun(Plan),
+    /// Moves a run along.
+    MoveRun {
+        /// Which.
+        run: RunId,
+        /// How.
+        event: RunEvent,
+        /// Why.
+        reason: String,
+    },
+    /// Works an item of a run.
+    WorkRunItem {
+        /// Which run.
+        run: RunId,
+        /// Which item.
+        position: i64,
     },
     /// Registers a provider or bank account.
     RegisterMoneyAccount {

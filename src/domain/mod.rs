@@ -15,6 +15,8 @@
 //! | `refusal` | what can be answered with no |
 //! | `world` | the rows, and how a decision changes them |
 //! | `campaign`, `member`, `pledge`, `payment`, `share` | one noun each: state machine and decisions |
+//! | `refund`, `payout`, `bank` | money that goes back, between provider and bank, or for a purpose |
+//! | `run` | work on every member, item by item |
 //! | `manual` | entries by hand |
 //! | `reversal` | taking an entry back, with the states that hung on it |
 //! | `posting` | each money event's journal entry, row by row as domain.md §4 |
@@ -22,15 +24,19 @@
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod bank;
 pub mod campaign;
 mod command;
 mod manual;
 pub mod member;
 pub mod payment;
+pub mod payout;
 pub mod pledge;
 mod posting;
 mod refusal;
+pub mod refund;
 mod reversal;
+pub mod run;
 pub mod share;
 mod tally;
 mod world;

@@ -40,6 +40,14 @@ words! {
         Errored = "errored",
         /// The retries ran out.
         Dropped = "dropped",
+        /// Its member took back what was paid.
+        Withdrawn = "withdrawn",
+        /// The offer ended, and what was paid became refundable.
+        Lapsed = "lapsed",
+        /// A part of what was promised became shares, and the rest never will.
+        PartAllotted = "part_allotted",
+        /// All that was promised became shares.
+        Allotted = "allotted",
     }
 }
 
@@ -56,6 +64,10 @@ pub enum PledgeEvent {
     Expire,
     /// Its retries ran out.
     Drop,
+    /// Its member takes back all that was paid.
+    Withdraw,
+    /// The offer is over: what is paid on it now, nothing, a part or all, is shares.
+    End(Extent),
 }
 
 /// How much of a promise is paid.
@@ -94,12 +106,38 @@ impl PledgeState {
             (Self::Committed | Self::Errored, E::Cancel) => Some(Self::Cancelled),
             (Self::Committed | Self::PartPaid | Self::Errored, E::Expire) => Some(Self::Expired),
             (Self::Errored, E::Drop) => Some(Self::Dropped),
+            (Self::PartPaid | Self::Paid, E::Withdraw) => Some(Self::Withdrawn),
+            (
+                Self::Committed
+                | Self::PartPaid
+                | Self::Paid
+                | Self::Errored
+                | Self::Lapsed
+                | Self::PartAllotted
+                | Self::Allotted,
+                E::End(extent),
+            ) => Some(match extent {
+                Extent::Nothing => Self::Lapsed,
+                Extent::Part => Self::PartAllotted,
+                Extent::Full => Self::Allotted,
+            }),
             (Self::Paid, E::ChargeFailed | E::Cancel | E::Expire | E::Drop)
             | (Self::PartPaid, E::Cancel | E::Drop)
-            | (Self::Committed, E::Drop)
+            | (Self::Committed, E::Drop | E::Withdraw)
+            | (Self::Errored, E::Withdraw)
             | (
-                Self::Cancelled | Self::Expired | Self::Dropped,
-                E::Paid(_) | E::ChargeFailed | E::Cancel | E::Expire | E::Drop,
+                Self::Lapsed | Self::PartAllotted | Self::Allotted,
+                E::Paid(_) | E::ChargeFailed | E::Cancel | E::Expire | E::Drop | E::Withdraw,
+            )
+            | (
+                Self::Cancelled | Self::Expired | Self::Dropped | Self::Withdrawn,
+                E::Paid(_)
+                | E::ChargeFailed
+                | E::Cancel
+                | E::Expire
+                | E::Drop
+                | E::Withdraw
+                | E::End(_),
             ) => None,
         }
     }
@@ -109,8 +147,20 @@ impl PledgeState {
     pub const fn is_live(self) -> bool {
         match self {
             Self::Committed | Self::PartPaid | Self::Paid | Self::Errored => true,
-            Self::Cancelled | Self::Expired | Self::Dropped => false,
+            Self::Cancelled
+            | Self::Expired
+            | Self::Dropped
+            | Self::Withdrawn
+            | Self::Lapsed
+            | Self::PartAllotted
+            | Self::Allotted => false,
         }
+    }
+
+    /// True while it is live, and once it has become shares: it counts for its member.
+    #[must_use]
+    pub const fn stands(self) -> bool {
+        self.is_live() || matches!(self, Self::PartAllotted | Self::Allotted)
     }
 }
 
@@ -178,6 +228,47 @@ impl Pledge {
             pledge.state = state;
         }
         pledge
+    }
+
+    /// The pledge once the offer is over for it; one that was closed before keeps its state.
+    pub(super) fn ended(&self) -> Self {
+        let state = self.state.next(PledgeEvent::End(self.extent()));
+        Self {
+            state: state.unwrap_or(self.state),
+            ..self.clone()
+        }
+    }
+
+    /// The pledge once the offer has come to nothing; one that was closed before keeps its
+    /// state.
+    pub(super) fn lapsed(&self) -> Self {
+        let state = self.state.next(PledgeEvent::End(Extent::Nothing));
+        Self {
+            state: state.unwrap_or(self.state),
+            ..self.clone()
+        }
+    }
+
+    /// The pledge without an amount that its member takes back: lowered by it, and closed
+    /// when it was all that was promised.
+    pub(super) fn without(&self, amount: Amount) -> Self {
+        let paid = self.paid.saturating_sub(amount);
+        let lowered = self.amount.saturating_sub(amount);
+        match self.state.next(PledgeEvent::Withdraw) {
+            Some(state) if !lowered.is_positive() => Self {
+                state,
+                paid,
+                ..self.clone()
+            },
+            Some(_) => Self {
+                amount: lowered,
+                // A number of shares that is no longer paid for is an amount from here on.
+                units: 0,
+                ..self.clone()
+            }
+            .with_paid(paid),
+            None => self.with_paid(paid),
+        }
     }
 
     /// The pledge after a failed charge, where its state takes notice of one.

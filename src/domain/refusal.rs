@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{campaign::Stage, member::SignatureState, payment::PaymentState, pledge::PledgeState};
+use super::{
+    campaign::Stage, member::SignatureState, payment::PaymentState, payout::PayoutState,
+    pledge::PledgeState, refund::RefundState, run::RunState,
+};
 use crate::{ledger::EntryError, money::Currency};
 
 /// A refusal by a rule of the domain. It is an outcome: recorded with the
@@ -154,6 +157,59 @@ pub enum Refusal {
         /// The current one.
         current: String,
     },
+    /// The refund's state does not allow it.
+    #[error("the refund is {state:?}: {problem}")]
+    RefundState {
+        /// The state.
+        state: RefundState,
+        /// What it rules out.
+        problem: String,
+    },
+    /// More than may be refunded of the payment, counted over every refund under way.
+    #[error("at most {refundable} of the payment can be refunded")]
+    RefundExceeds {
+        /// What is left.
+        refundable: String,
+    },
+    /// Whoever asked for it cannot also approve it.
+    #[error("a second person has to approve")]
+    SecondPersonRequired,
+    /// The payout's state does not allow it.
+    #[error("the payout is {state:?} already")]
+    PayoutState {
+        /// The state.
+        state: PayoutState,
+    },
+    /// The run's state does not allow it.
+    #[error("the run is {state:?}")]
+    RunState {
+        /// The state.
+        state: RunState,
+    },
+    /// The item was worked before.
+    #[error("the item has been worked already")]
+    RunItemWorked,
+    /// There is nothing for a run to do.
+    #[error("there is nothing for a run to do")]
+    NothingToRun,
+    /// An allotment is under way.
+    #[error("an allotment is planned and not over yet")]
+    RunInTheWay,
+    /// The money is not what it was when the run was planned.
+    #[error("the member's money has moved since the run was planned")]
+    MoneyHasMoved,
+    /// The member's money does not reach.
+    #[error("the member's money does not reach: {missing} is missing")]
+    NotEnoughHeld {
+        /// What is missing.
+        missing: String,
+    },
+    /// There are not so many shares.
+    #[error("only {left} shares of the class are unissued")]
+    NotEnoughShares {
+        /// How many there are.
+        left: i64,
+    },
     /// The share class does not fit.
     #[error("share class: {problem}")]
     ShareClass {
@@ -187,6 +243,10 @@ pub enum Rejection {
     /// A rule of the domain: an outcome.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// What it would be decided on has changed within its own batch: no outcome, and the
+    /// same request can be sent again at once.
+    #[error("what decides this is changing: ask again")]
+    Again,
     /// Our own mistake: an entry that does not balance. No outcome, an alarm.
     #[error("a posting is wrong: {0}")]
     Fault(#[from] EntryError),

@@ -46,6 +46,18 @@ fn moved(entry: &JournalEntry) -> Moved {
     moved
 }
 
+/// The events whose entries this module takes back, with the states that hung on them.
+const GOES_BACK: [Event; 8] = [
+    Event::PaymentSucceeded,
+    Event::PaymentUnallocated,
+    Event::ReceiptMatched,
+    Event::ReceiptUnallocated,
+    Event::ReceiptAllocated,
+    Event::PaymentFee,
+    Event::FeeExpensed,
+    Event::PaymentLateFailure,
+];
+
 fn not_reversible(instead: &str) -> Rejection {
     Refusal::EntryNotReversible {
         instead: instead.to_owned(),
@@ -81,8 +93,21 @@ pub(super) fn reverse(
         };
         return Err(not_reversible(instead));
     };
+    if !GOES_BACK.contains(&entry.event()) {
+        return Err(not_reversible("record what undoes it"));
+    }
     let payment = world.payment(payment)?;
     let after = payment_before(payment, entry)?;
+    if after.reserved
+        > after
+            .held
+            .saturating_add(after.refundable)
+            .saturating_add(after.unallocated)
+    {
+        return Err(not_reversible(
+            "refunds lay claim to its money; turn them down first",
+        ));
+    }
     let more = after.held.saturating_sub(payment.held);
     if let Some(member) = payment.member.filter(|_| more.is_positive())
         && more > room(world, member)?
@@ -122,6 +147,16 @@ fn payment_before(payment: &Payment, entry: &JournalEntry) -> Result<Payment, Re
             .next(PaymentEvent::ReverseCapture)
             .ok_or_else(moved_on)?;
     } else if event == Event::PaymentLateFailure {
+        // Shares that were cancelled, and what was lost twice, do not come back by a mirror.
+        let only = payment.gross
+            == moved
+                .held
+                .saturating_add(moved.refundable)
+                .saturating_add(moved.unallocated)
+                .negated();
+        if !only {
+            return Err(not_reversible("shares or money that had gone went with it"));
+        }
         before.state = payment
             .state
             .next(PaymentEvent::ReverseFailure)

@@ -11,7 +11,7 @@ use super::{
     payment::{Payment, PaymentState},
     pledge::Pledge,
 };
-use crate::money::Amount;
+use crate::{ledger::Code, money::Amount};
 
 /// Counts and sums of one campaign.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,24 @@ pub struct Tally {
     pub payments: i64,
     /// Charges that failed, before or after success.
     pub failures: i64,
+    /// All of 2200.
+    #[serde(default)]
+    pub refundable: Amount,
+    /// All of 2210.
+    #[serde(default)]
+    pub returned: Amount,
+    /// All of 2900.
+    #[serde(default)]
+    pub unallocated: Amount,
+    /// What payments became shares.
+    #[serde(default)]
+    pub allotted: Amount,
+    /// What of payments was sent back and has not come back again.
+    #[serde(default)]
+    pub refunded: Amount,
+    /// Lots; each has a certificate.
+    #[serde(default)]
+    pub certificates: i64,
 }
 
 impl Tally {
@@ -66,7 +84,11 @@ impl Tally {
     }
 
     pub(super) fn of_payment(payment: &Payment) -> Self {
-        let mut tally = Self::default();
+        let mut tally = Self {
+            allotted: payment.allotted,
+            refunded: payment.refunded,
+            ..Self::default()
+        };
         match payment.state {
             PaymentState::Succeeded => tally.payments = 1,
             PaymentState::Failed | PaymentState::LateFailed => tally.failures = 1,
@@ -75,11 +97,31 @@ impl Tally {
         tally
     }
 
-    /// What a member's application money counts; `net` is the account's balance, credit negative.
-    pub(super) fn of_application_money(net: Amount) -> Self {
+    /// What an account counts; `net` is its balance, credit negative.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the other accounts count nothing"
+    )]
+    pub(super) fn of_account(code: Code, net: Amount) -> Self {
+        let owed = net.negated();
+        let mut tally = Self::default();
+        match code {
+            Code::ApplicationMoney => {
+                tally.paying_members = i64::from(!net.is_zero());
+                tally.held = owed;
+            }
+            Code::RefundsPayable => tally.refundable = owed,
+            Code::RefundsReturned => tally.returned = owed,
+            Code::UnallocatedReceipts => tally.unallocated = owed,
+            _ => {}
+        }
+        tally
+    }
+
+    /// What a lot counts.
+    pub(super) fn of_lot() -> Self {
         Self {
-            paying_members: i64::from(!net.is_zero()),
-            held: net.negated(),
+            certificates: 1,
             ..Self::default()
         }
     }
@@ -101,5 +143,15 @@ impl Tally {
             .saturating_sub(before.held);
         self.payments += after.payments - before.payments;
         self.failures += after.failures - before.failures;
+        self.certificates += after.certificates - before.certificates;
+        for (sum, after, before) in [
+            (&mut self.refundable, after.refundable, before.refundable),
+            (&mut self.returned, after.returned, before.returned),
+            (&mut self.unallocated, after.unallocated, before.unallocated),
+            (&mut self.allotted, after.allotted, before.allotted),
+            (&mut self.refunded, after.refunded, before.refunded),
+        ] {
+            *sum = sum.saturating_add(after).saturating_sub(before);
+        }
     }
 }

@@ -92,6 +92,7 @@ const ENTERS: Policy = Policy::Roles(&[FrontEnd, Treasurer, Admin]);
 const BRIDGES: Policy = Policy::Roles(&[Webhook, Treasurer, Admin]);
 const READS: Policy = Policy::Roles(&[Treasurer, Auditor, Admin]);
 const SEES: Policy = Policy::Roles(&[FrontEnd, Treasurer, Auditor, Admin]);
+const KNOWS_MONEY: Policy = Policy::Roles(&[Webhook, Treasurer, Auditor, Admin]);
 const KNOWS: Policy = Policy::Roles(&[FrontEnd, Webhook, Treasurer, Auditor, Admin]);
 const ADMINISTERS: Policy = Policy::Roles(&[Admin]);
 
@@ -110,7 +111,18 @@ fn policy(path: &str) -> Option<Policy> {
         | "CampaignService/StartGathering"
         | "CampaignService/StartPledging"
         | "CampaignService/OpenCampaign"
-        | "CampaignService/CancelCampaign" => RUNS,
+        | "CampaignService/CancelCampaign"
+        | "CampaignService/CloseCampaign"
+        | "CampaignService/ConcludeCampaign"
+        | "CampaignService/StartCompletion"
+        | "CampaignService/CompletePurchase"
+        | "CampaignService/LoseAcquisition"
+        | "CampaignService/FinishAllotment"
+        | "CampaignService/StartRefunding"
+        | "CampaignService/FinishRefunding"
+        | "CampaignService/ArchiveCampaign"
+        | "CampaignService/SuspendCampaign"
+        | "CampaignService/ResumeCampaign" => RUNS,
 
         "MemberService/CreateMember"
         | "MemberService/SignCampaign"
@@ -127,13 +139,45 @@ fn policy(path: &str) -> Option<Policy> {
         "PaymentService/RegisterProviderAccount"
         | "PaymentService/RegisterBankAccount"
         | "PaymentService/RecordBankReceipt"
-        | "PaymentService/MatchReceipt" => RUNS,
+        | "PaymentService/MatchReceipt"
+        | "PaymentService/RecordBankMovement"
+        | "PaymentService/ClearDispute" => RUNS,
         "PaymentService/RecordPayment"
         | "PaymentService/RecordPayments"
         | "PaymentService/RecordPaymentFee"
-        | "PaymentService/RecordPaymentFailure" => BRIDGES,
+        | "PaymentService/RecordPaymentFailure"
+        | "PaymentService/RecordPayout"
+        | "PaymentService/RecordPayoutArrival"
+        | "PaymentService/RecordPayoutFailure"
+        | "PaymentService/FlagDispute" => BRIDGES,
         "PaymentService/GetPayment" | "PaymentService/ListMoneyAccounts" => KNOWS,
         "PaymentService/ListPayments" => SEES,
+        "PaymentService/GetPayout" | "PaymentService/ListPayouts" => READS,
+
+        "RefundService/RequestRefund" => ENTERS,
+        "RefundService/ApproveRefund"
+        | "RefundService/RejectRefund"
+        | "RefundService/ResendRefund"
+        | "RefundService/MarkRefundUnclaimed" => RUNS,
+        "RefundService/SubmitRefund"
+        | "RefundService/SettleRefund"
+        | "RefundService/FailRefund" => BRIDGES,
+        "RefundService/ListRefundInstructions" => KNOWS_MONEY,
+        "RefundService/GetRefund" | "RefundService/ListRefunds" => KNOWS,
+
+        "RunService/PlanAllotment"
+        | "RunService/PlanRefunds"
+        | "RunService/ApproveRun"
+        | "RunService/StartRun"
+        | "RunService/PauseRun"
+        | "RunService/CancelRun" => RUNS,
+        "RunService/GetRun"
+        | "RunService/ListRuns"
+        | "RunService/ListRunItems"
+        | "RunService/WatchRun" => READS,
+
+        "ShareService/PurchaseShares" => RUNS,
+        "ShareService/SimulateAllotment" | "ShareService/ListLots" => READS,
 
         "LedgerService/ListAccounts"
         | "LedgerService/GetBalance"

@@ -5,8 +5,8 @@ use tonic::{Request, Response, Status};
 use super::{
     Api, ApiError, Call, envelope,
     fields::{
-        campaign_name, currency, money, money_of, name, request_id, text, timestamp, timestamp_of,
-        wire, word,
+        campaign_name, currency, date, money, money_of, name, outside_id, request_id, text,
+        timestamp, timestamp_of, wire, word,
     },
     journal::outcome,
     page::Pages,
@@ -17,7 +17,7 @@ use crate::{
     book::BookError,
     domain::{
         Action, Snapshot,
-        campaign::{Campaign, FeeBearer, Stage, StageEvent, Terms, TermsDraft},
+        campaign::{Campaign, FeeBearer, Paid, Purchase, Stage, StageEvent, Terms, TermsDraft},
         share::ShareClass,
     },
     id::{self, CampaignId, ShareClassId},
@@ -145,6 +145,7 @@ fn campaign_of(campaign: &Campaign) -> pb::Campaign {
         create_time: Some(timestamp_of(campaign.created_at)),
         open_time: campaign.opened_at.map(timestamp_of),
         etag: campaign.changed_by.to_string(),
+        suspended_from: campaign.suspended_from.map_or(0, stage_of),
     }
 }
 
@@ -160,7 +161,11 @@ fn written_campaign(written: &Written) -> Option<&Campaign> {
             | Snapshot::Signature(_)
             | Snapshot::Pledge(_)
             | Snapshot::Payment(_)
-            | Snapshot::MoneyAccount(_) => None,
+            | Snapshot::MoneyAccount(_)
+            | Snapshot::Payout(_)
+            | Snapshot::Refund(_)
+            | Snapshot::Lot(_)
+            | Snapshot::Run(_) => None,
         })
 }
 
@@ -172,6 +177,56 @@ macro_rules! answer {
             campaign: written_campaign(&$written).map(campaign_of),
         }))
     };
+}
+
+/// A later step of a campaign's life, from its request to its answer.
+macro_rules! step {
+    ($api:ident, $request:ident, $method:literal, $response:ident, $action:expr) => {{
+        let (call, message) = Call::of($request)?;
+        let id = call.campaign("name", &message.name)?;
+        let reason = text("reason", &message.reason, 0, 1_000)?;
+        let action = $action(reason);
+        let written = $api
+            .write(&call, id, &envelope!($method, message), action)
+            .await?;
+        answer!($response, id, message, written)
+    }};
+}
+
+const fn along(event: StageEvent) -> impl FnOnce(String) -> Action {
+    move |reason| Action::MoveCampaign { event, reason }
+}
+
+/// The purchase, as it is told.
+fn purchase(
+    call: &Call,
+    campaign: CampaignId,
+    message: &pb::CompletePurchaseRequest,
+) -> Result<Purchase, ApiError> {
+    let account = call.of_this(
+        campaign,
+        "bank_account",
+        &message.bank_account,
+        "moneyAccounts",
+    )?;
+    let paid = match account {
+        None if message.paid.is_some() || !message.object_id.is_empty() => {
+            return Err(ApiError::field("bank_account", "which account has paid?"));
+        }
+        None => None,
+        Some(account) => Some(Paid {
+            account,
+            object_id: outside_id("object_id", &message.object_id)?,
+            amount: money("paid", message.paid.as_ref())?,
+        }),
+    };
+    Ok(Purchase {
+        price: money("price", message.price.as_ref())?,
+        paid,
+        occurred_at: timestamp("occurred_at", message.occurred_at.as_ref())?,
+        value_date: date("value_date", &message.value_date)?,
+        reason: text("reason", &message.reason, 0, 1_000)?,
+    })
 }
 
 impl Api {
@@ -367,6 +422,154 @@ impl CampaignService for Api {
             .move_campaign(&call, id, &envelope, StageEvent::Cancel, reason)
             .await?;
         answer!(CancelCampaignResponse, id, message, written)
+    }
+
+    async fn close_campaign(
+        &self,
+        request: Request<pb::CloseCampaignRequest>,
+    ) -> Result<Response<pb::CloseCampaignResponse>, Status> {
+        step!(
+            self,
+            request,
+            "CloseCampaign",
+            CloseCampaignResponse,
+            along(StageEvent::Close)
+        )
+    }
+
+    async fn conclude_campaign(
+        &self,
+        request: Request<pb::ConcludeCampaignRequest>,
+    ) -> Result<Response<pb::ConcludeCampaignResponse>, Status> {
+        step!(
+            self,
+            request,
+            "ConcludeCampaign",
+            ConcludeCampaignResponse,
+            |reason| Action::ConcludeCampaign { reason }
+        )
+    }
+
+    async fn start_completion(
+        &self,
+        request: Request<pb::StartCompletionRequest>,
+    ) -> Result<Response<pb::StartCompletionResponse>, Status> {
+        step!(
+            self,
+            request,
+            "StartCompletion",
+            StartCompletionResponse,
+            along(StageEvent::StartCompleting)
+        )
+    }
+
+    async fn lose_acquisition(
+        &self,
+        request: Request<pb::LoseAcquisitionRequest>,
+    ) -> Result<Response<pb::LoseAcquisitionResponse>, Status> {
+        step!(
+            self,
+            request,
+            "LoseAcquisition",
+            LoseAcquisitionResponse,
+            along(StageEvent::LoseAcquisition)
+        )
+    }
+
+    async fn finish_allotment(
+        &self,
+        request: Request<pb::FinishAllotmentRequest>,
+    ) -> Result<Response<pb::FinishAllotmentResponse>, Status> {
+        step!(
+            self,
+            request,
+            "FinishAllotment",
+            FinishAllotmentResponse,
+            along(StageEvent::FinishAllotment)
+        )
+    }
+
+    async fn start_refunding(
+        &self,
+        request: Request<pb::StartRefundingRequest>,
+    ) -> Result<Response<pb::StartRefundingResponse>, Status> {
+        step!(
+            self,
+            request,
+            "StartRefunding",
+            StartRefundingResponse,
+            along(StageEvent::StartRefunding)
+        )
+    }
+
+    async fn finish_refunding(
+        &self,
+        request: Request<pb::FinishRefundingRequest>,
+    ) -> Result<Response<pb::FinishRefundingResponse>, Status> {
+        step!(
+            self,
+            request,
+            "FinishRefunding",
+            FinishRefundingResponse,
+            along(StageEvent::FinishRefunding)
+        )
+    }
+
+    async fn archive_campaign(
+        &self,
+        request: Request<pb::ArchiveCampaignRequest>,
+    ) -> Result<Response<pb::ArchiveCampaignResponse>, Status> {
+        step!(
+            self,
+            request,
+            "ArchiveCampaign",
+            ArchiveCampaignResponse,
+            along(StageEvent::Archive)
+        )
+    }
+
+    async fn suspend_campaign(
+        &self,
+        request: Request<pb::SuspendCampaignRequest>,
+    ) -> Result<Response<pb::SuspendCampaignResponse>, Status> {
+        step!(
+            self,
+            request,
+            "SuspendCampaign",
+            SuspendCampaignResponse,
+            |reason| Action::SuspendCampaign {
+                resume: false,
+                reason
+            }
+        )
+    }
+
+    async fn resume_campaign(
+        &self,
+        request: Request<pb::ResumeCampaignRequest>,
+    ) -> Result<Response<pb::ResumeCampaignResponse>, Status> {
+        step!(
+            self,
+            request,
+            "ResumeCampaign",
+            ResumeCampaignResponse,
+            |reason| Action::SuspendCampaign {
+                resume: true,
+                reason
+            }
+        )
+    }
+
+    async fn complete_purchase(
+        &self,
+        request: Request<pb::CompletePurchaseRequest>,
+    ) -> Result<Response<pb::CompletePurchaseResponse>, Status> {
+        let (call, message) = Call::of(request)?;
+        let id = call.campaign("name", &message.name)?;
+        let action = Action::CompletePurchase(purchase(&call, id, &message)?);
+        let envelope = envelope!("CompletePurchase", message);
+        let written = self.write(&call, id, &envelope, action).await?;
+        answer!(CompletePurchaseResponse, id, message, written)
     }
 
     async fn get_public_progress(

@@ -163,6 +163,6 @@ mod tests {
             assert_eq!(super::event(event), i32::from(value));
             count += 1;
         }
-        assert_eq!(count, 15);
+        assert_eq!(count, 33);
     }
 }

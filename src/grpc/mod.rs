@@ -21,7 +21,10 @@ mod member;
 mod page;
 mod payment;
 mod pledge;
+mod refund;
 mod report;
+mod run;
+mod share;
 mod status;
 mod webhook;
 
@@ -108,6 +111,9 @@ impl Api {
             member_service_server::MemberServiceServer <= LARGEST_REQUEST,
             pledge_service_server::PledgeServiceServer <= LARGEST_REQUEST,
             payment_service_server::PaymentServiceServer <= LARGEST_PAYMENTS,
+            refund_service_server::RefundServiceServer <= LARGEST_REQUEST,
+            run_service_server::RunServiceServer <= LARGEST_REQUEST,
+            share_service_server::ShareServiceServer <= LARGEST_REQUEST,
             ledger_service_server::LedgerServiceServer <= LARGEST_REQUEST,
             report_service_server::ReportServiceServer <= LARGEST_REQUEST,
             admin_service_server::AdminServiceServer <= LARGEST_REQUEST,

@@ -65,6 +65,42 @@ events! {
     FeeExpensed = "fee_expensed",
     /// An entry made by hand.
     ManualEntry = "manual_entry",
+    /// Application money became refundable.
+    MoneyReleased = "money_released",
+    /// A promise ended with its offer.
+    PledgeLapsed = "pledge_lapsed",
+    /// A member bears a failure's fee, as disclosed.
+    FeeCharged = "fee_charged",
+    /// A refund was sent, or sent again.
+    RefundSent = "refund_sent",
+    /// The bank debited a refund.
+    RefundDebited = "refund_debited",
+    /// A refund came back.
+    RefundFailed = "refund_failed",
+    /// Application money became shares.
+    SharesAllotted = "shares_allotted",
+    /// Deferred fees became a cost of the issue, with the allotment.
+    IssueCosts = "issue_costs",
+    /// A payout left the provider, or a top-up the bank.
+    PayoutSent = "payout_sent",
+    /// A payout or a top-up arrived.
+    PayoutArrived = "payout_arrived",
+    /// A payout or a top-up failed, before or after it arrived.
+    PayoutFailed = "payout_failed",
+    /// The deposit to the seller.
+    SellerDeposit = "seller_deposit",
+    /// The seller gave the deposit back.
+    SellerDepositReturned = "seller_deposit_returned",
+    /// The purchase was completed.
+    PurchaseCompleted = "purchase_completed",
+    /// An underwriter's advance came in.
+    AdvanceReceived = "advance_received",
+    /// The bank debited an outgoing payment.
+    OutgoingDebited = "outgoing_debited",
+    /// The bank's charges.
+    BankCharge = "bank_charge",
+    /// Interest came in.
+    InterestReceived = "interest_received",
 }
 
 /// One line: an amount on an account, debit positive and credit negative.

@@ -6,6 +6,7 @@
 //! | `world` | reading the rows that a batch needs |
 //! | `batch` | writing what a batch changed, set by set |
 //! | `answer` | an outcome as it was given, from immutable rows |
+//! | `run` | lists of runs, and who works them |
 //! | `noun` | single nouns and pages of them, for Get and List |
 //! | `api_key`, `webhook` | reference data outside the campaigns, the inbox |
 //!
@@ -16,6 +17,7 @@ mod answer;
 mod api_key;
 pub(crate) mod batch;
 mod noun;
+pub mod run;
 pub mod schema;
 pub mod webhook;
 pub(crate) mod world;

@@ -3,11 +3,13 @@
 //! Pages go by id, which sorts by time of creation: a page is an index range,
 //! whatever the page before it was.
 
+use std::collections::HashMap;
+
 use uuid::Uuid;
 
 use super::{
     Store, StoreError,
-    world::{campaign_of, payments_where, pledges_where},
+    world::{campaign_of, payments_where, payouts_where, pledges_where, refunds_where},
 };
 use crate::{
     domain::{
@@ -15,9 +17,14 @@ use crate::{
         campaign::Campaign,
         member::{Member, Person},
         payment::Payment,
+        payout::Payout,
         pledge::{Pledge, PledgeState},
+        refund::{Refund, RefundState},
+        share::Lot,
     },
-    id::{CampaignId, MemberId, PaymentId, PledgeId},
+    id::{
+        CampaignId, MemberId, MoneyAccountId, PaymentId, PayoutId, PledgeId, RefundId, ShareClassId,
+    },
     money::Currency,
 };
 
@@ -224,5 +231,158 @@ impl Store {
             query.push(" ORDER BY payment_id LIMIT ").push_bind(limit);
         })
         .await
+    }
+
+    /// A payout.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn payout(&self, campaign: CampaignId, id: PayoutId) -> Read<Option<Payout>> {
+        let mut tx = self.begin().await?;
+        let found = payouts_where(&mut tx, campaign, |query| {
+            query.push(" AND payout_id = ").push_bind(id.0);
+        });
+        Ok(found.await?.pop())
+    }
+
+    /// A page of payouts, in the order of their ids.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn payouts(
+        &self,
+        campaign: CampaignId,
+        after: Option<Uuid>,
+        limit: i64,
+    ) -> Read<Vec<Payout>> {
+        let mut tx = self.begin().await?;
+        payouts_where(&mut tx, campaign, |query| {
+            if let Some(after) = after {
+                query.push(" AND payout_id > ").push_bind(after);
+            }
+            query.push(" ORDER BY payout_id LIMIT ").push_bind(limit);
+        })
+        .await
+    }
+
+    /// A refund.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn refund(&self, campaign: CampaignId, id: RefundId) -> Read<Option<Refund>> {
+        let mut tx = self.begin().await?;
+        let found = refunds_where(&mut tx, campaign, |query| {
+            query.push(" AND refund_id = ").push_bind(id.0);
+        });
+        Ok(found.await?.pop())
+    }
+
+    /// A page of refunds, in the order of their ids.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn refunds(
+        &self,
+        campaign: CampaignId,
+        payment: Option<PaymentId>,
+        state: Option<RefundState>,
+        after: Option<Uuid>,
+        limit: i64,
+    ) -> Read<Vec<Refund>> {
+        let mut tx = self.begin().await?;
+        refunds_where(&mut tx, campaign, |query| {
+            if let Some(payment) = payment {
+                query.push(" AND payment_id = ").push_bind(payment.0);
+            }
+            if let Some(state) = state {
+                query.push(" AND state = ").push_bind(state.word());
+            }
+            if let Some(after) = after {
+                query.push(" AND refund_id > ").push_bind(after);
+            }
+            query.push(" ORDER BY refund_id LIMIT ").push_bind(limit);
+        })
+        .await
+    }
+
+    /// A page of what is to be sent, with the payment's id at its provider or bank; nothing
+    /// of a payment whose dispute is announced, or of a campaign that is suspended.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn refund_instructions(
+        &self,
+        campaign: CampaignId,
+        account: Option<MoneyAccountId>,
+        after: Option<Uuid>,
+        limit: i64,
+    ) -> Read<Vec<(Refund, String)>> {
+        let mut tx = self.begin().await?;
+        let refunds = refunds_where(&mut tx, campaign, |query| {
+            query.push(
+                " AND state = 'approved'
+                  AND EXISTS (SELECT FROM campaign WHERE campaign.campaign_id = refund.campaign_id
+                    AND stage <> 'suspended')
+                  AND EXISTS (SELECT FROM payment WHERE payment.campaign_id = refund.campaign_id
+                    AND payment.payment_id = refund.payment_id AND NOT flagged)",
+            );
+            if let Some(account) = account {
+                query.push(" AND money_account_id = ").push_bind(account.0);
+            }
+            if let Some(after) = after {
+                query.push(" AND refund_id > ").push_bind(after);
+            }
+            query.push(" ORDER BY refund_id LIMIT ").push_bind(limit);
+        })
+        .await?;
+        let ids: Vec<Uuid> = refunds.iter().map(|refund| refund.payment.0).collect();
+        let objects = sqlx::query!(
+            "SELECT payment_id, object_id FROM payment
+             WHERE campaign_id = $1 AND payment_id = ANY($2)",
+            campaign.0,
+            &ids
+        );
+        let objects = objects.fetch_all(&mut *tx).await?.into_iter();
+        let objects: HashMap<Uuid, String> =
+            objects.map(|row| (row.payment_id, row.object_id)).collect();
+        let instructions = refunds.into_iter().map(|refund| {
+            let object = objects.get(&refund.payment.0).cloned().unwrap_or_default();
+            (refund, object)
+        });
+        Ok(instructions.collect())
+    }
+
+    /// A page of lots, in the order of their certificates.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lots(
+        &self,
+        campaign: CampaignId,
+        member: Option<MemberId>,
+        after: i64,
+        limit: i64,
+    ) -> Read<Vec<Lot>> {
+        let rows = sqlx::query!(
+            "SELECT certificate, member_id, share_class_id, units, cancelled, entry_no, allotted_at
+             FROM lot
+             WHERE campaign_id = $1 AND ($2::uuid IS NULL OR member_id = $2) AND certificate > $3
+             ORDER BY certificate LIMIT $4",
+            campaign.0,
+            member.map(|member| member.0),
+            after,
+            limit
+        );
+        let rows = rows.fetch_all(&self.pool).await?.into_iter();
+        let lot = rows.map(|row| Lot {
+            certificate: row.certificate,
+            member: MemberId(row.member_id),
+            share_class: ShareClassId(row.share_class_id),
+            units: row.units,
+            cancelled: row.cancelled,
+            entry: row.entry_no,
+            allotted_at: row.allotted_at,
+        });
+        Ok(lot.collect())
     }
 }

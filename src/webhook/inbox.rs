@@ -188,7 +188,11 @@ fn payment(written: &Written) -> Option<&Payment> {
         | Snapshot::Member(_)
         | Snapshot::Signature(_)
         | Snapshot::Pledge(_)
-        | Snapshot::MoneyAccount(_) => None,
+        | Snapshot::MoneyAccount(_)
+        | Snapshot::Payout(_)
+        | Snapshot::Refund(_)
+        | Snapshot::Lot(_)
+        | Snapshot::Run(_) => None,
     })
 }
 

@@ -9,8 +9,11 @@ use crate::{
         campaign::{Campaign, Terms},
         member::{Member, Person, Signature},
         payment::{MoneyAccount, Payment},
+        payout::Payout,
         pledge::Pledge,
-        share::ShareClass,
+        refund::Refund,
+        run::{Run, RunItem},
+        share::{Lot, ShareClass},
     },
     ledger::{JournalEntry, PostedEntry},
 };
@@ -38,6 +41,16 @@ pub enum Put {
     Payment(Payment),
     /// A claim.
     Effect(EffectKey, EffectRow),
+    /// A payout.
+    Payout(Payout),
+    /// A refund.
+    Refund(Refund),
+    /// A lot of shares.
+    Lot(Lot),
+    /// A run.
+    Run(Run),
+    /// An item of a run that was worked; its run counts it.
+    RunItem(RunItem),
 }
 
 /// What a command comes to, before anything is changed.
@@ -65,13 +78,21 @@ impl Decision {
         }
     }
 
-    pub(in crate::domain) fn also(mut self, put: Option<Put>) -> Self {
-        self.puts.extend(put);
+    pub(in crate::domain) fn also(mut self, puts: impl IntoIterator<Item = Put>) -> Self {
+        self.puts.extend(puts);
         self
     }
 
     pub(in crate::domain) fn posting(mut self, entry: JournalEntry) -> Self {
         self.entries.push(entry);
+        self
+    }
+
+    pub(in crate::domain) fn postings(
+        mut self,
+        entries: impl IntoIterator<Item = JournalEntry>,
+    ) -> Self {
+        self.entries.extend(entries);
         self
     }
 

@@ -11,13 +11,16 @@ use super::{
 };
 use crate::{
     domain::{
-        Action, Command, Refusal, Rejection, Tally, campaign, manual,
+        Action, Command, Refusal, Rejection, Tally, bank, campaign, manual,
         member::{self, Person},
         payment::{self, Failure},
+        payout,
         pledge::{self, Pledge},
-        reversal,
+        refund, reversal,
+        run::{self, Run, RunItemState, RunKind, RunState},
+        share,
     },
-    ledger::{AccountKey, Balance, Code, JournalEntry, PostedEntry, PostedLine, chain},
+    ledger::{AccountKey, Balance, JournalEntry, PostedEntry, PostedLine, chain},
     money::Amount,
 };
 
@@ -51,7 +54,7 @@ impl World {
                 });
                 Ok(Outcome::Refused(refusal))
             }
-            Err(fault @ Rejection::Fault(_)) => Err(fault),
+            Err(none @ (Rejection::Again | Rejection::Fault(_))) => Err(none),
         }
     }
 
@@ -83,6 +86,43 @@ impl World {
             Action::MoveCampaign { event, reason } => {
                 campaign::move_along(self, *event, reason, now)
             }
+            Action::ConcludeCampaign { reason } => campaign::conclude(self, reason),
+            Action::SuspendCampaign { resume, reason } => campaign::suspend(self, *resume, reason),
+            Action::CompletePurchase(purchase) => campaign::complete_purchase(self, purchase, now),
+            Action::RecordBankMovement(movement) => bank::record(self, movement, now),
+            Action::SendPayout(payout) => payout::send(self, payout, now),
+            Action::EndPayout {
+                payout,
+                failure_code,
+                occurred_at,
+                value_date,
+            } => {
+                let failure_code = failure_code.as_deref();
+                payout::end(self, *payout, failure_code, *occurred_at, *value_date, now)
+            }
+            Action::FlagPayment {
+                payment,
+                flagged,
+                reason,
+            } => payment::flag(self, *payment, *flagged, reason),
+            Action::RequestRefund { .. }
+            | Action::ApproveRefund { .. }
+            | Action::RejectRefund { .. }
+            | Action::SubmitRefund { .. }
+            | Action::SettleRefund { .. }
+            | Action::FailRefund { .. }
+            | Action::ResendRefund { .. }
+            | Action::MarkRefundUnclaimed { .. } => self.decide_refund(command, now),
+            Action::PurchaseShares {
+                member,
+                share_class,
+                units,
+            } => share::purchase(self, *member, *share_class, *units, now),
+            Action::PlanRun(plan) => run::freeze(self, plan, now),
+            Action::MoveRun { run, event, reason } => {
+                run::move_along(self, *run, *event, &command.principal, reason)
+            }
+            Action::WorkRunItem { run, position } => run::work(self, *run, *position, now),
             Action::RegisterMoneyAccount { account } => payment::register(self, account),
             Action::CreateMember {
                 member,
@@ -166,6 +206,40 @@ impl World {
             Action::ReverseEntry { number, reason } => {
                 reversal::reverse(self, *number, reason, now)
             }
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "`decide` sends the others elsewhere"
+    )]
+    fn decide_refund(&self, command: &Command, now: OffsetDateTime) -> Result<Decision, Rejection> {
+        let by = command.principal.as_str();
+        match &command.action {
+            Action::RequestRefund {
+                refund,
+                payment,
+                amount,
+                reason,
+            } => refund::request(self, *refund, *payment, *amount, by, reason, now),
+            Action::ApproveRefund { refund } => refund::approve(self, *refund, by, now),
+            Action::RejectRefund { refund, reason } => refund::reject(self, *refund, reason),
+            Action::SubmitRefund { refund, movement } => {
+                refund::submit(self, *refund, movement, now)
+            }
+            Action::SettleRefund { refund, movement } => {
+                refund::settle(self, *refund, movement, now)
+            }
+            Action::FailRefund {
+                refund,
+                failure_code,
+                movement,
+            } => refund::fail(self, *refund, failure_code, movement, now),
+            Action::ResendRefund { refund, account } => refund::send_again(self, *refund, *account),
+            Action::MarkRefundUnclaimed { refund, reason } => {
+                refund::give_up(self, *refund, reason)
+            }
+            _ => Err(Refusal::not_found("the refund").into()),
         }
     }
 
@@ -305,13 +379,11 @@ impl World {
                 self.head.account = posted.account_no;
                 self.written.accounts.push((posted.account_no, key));
             }
-            if key.code == Code::ApplicationMoney {
-                let before = before.map_or(Amount::ZERO, |row| row.balance.net);
-                self.count(
-                    &Tally::of_application_money(before),
-                    &Tally::of_application_money(posted.balance.net),
-                );
-            }
+            let before = before.map_or(Amount::ZERO, |row| row.balance.net);
+            self.count(
+                &Tally::of_account(key.code, before),
+                &Tally::of_account(key.code, posted.balance.net),
+            );
         }
         self.head.entry = entry.number;
         self.head.digest = entry.digest;
@@ -371,6 +443,8 @@ impl World {
             Put::Payment(payment) => {
                 let before = self.payments.get(&payment.id).map(Tally::of_payment);
                 self.count(&before.unwrap_or_default(), &Tally::of_payment(&payment));
+                // What had cleared was read before this.
+                self.cleared = None;
                 self.written.payments.insert(payment.id);
                 self.put_payment(payment.clone());
                 Some((payment.id.0, Snapshot::Payment(Box::new(payment))))
@@ -380,15 +454,65 @@ impl World {
                 self.written.effects.push(key);
                 None
             }
+            Put::Payout(payout) => {
+                self.written.payouts.insert(payout.id);
+                self.payouts.insert(payout.id, payout.clone());
+                Some((payout.id.0, Snapshot::Payout(payout)))
+            }
+            Put::Refund(refund) => {
+                self.written.refunds.insert(refund.id);
+                self.refunds.insert(refund.id, refund.clone());
+                Some((refund.id.0, Snapshot::Refund(refund)))
+            }
+            Put::Lot(lot) => {
+                if lot.certificate > self.tally.certificates {
+                    self.count(&Tally::default(), &Tally::of_lot());
+                }
+                self.written.lots.insert(lot.certificate);
+                self.lots.insert(lot.certificate, lot.clone());
+                Some((lot.member.0, Snapshot::Lot(lot)))
+            }
+            Put::Run(run) => {
+                let run = self.put_run(run);
+                Some((run.id.0, Snapshot::Run(Box::new(run))))
+            }
+            Put::RunItem(item) => {
+                if let Some(run) = self.runs.get_mut(&item.run) {
+                    match item.state {
+                        RunItemState::Pending => {}
+                        RunItemState::Done => run.done += 1,
+                        RunItemState::Exception => run.exceptions += 1,
+                    }
+                }
+                self.written.runs.insert(item.run);
+                self.written.run_items.insert((item.run, item.position));
+                self.run_items.insert((item.run, item.position), item);
+                None
+            }
         }
+    }
+
+    /// Puts a run in its place; how far its items are is counted by themselves.
+    fn put_run(&mut self, run: Run) -> Run {
+        let counted = self.runs.get(&run.id);
+        let counted = counted.map_or((0, 0), |run| (run.done, run.exceptions));
+        let run = Run {
+            done: counted.0,
+            exceptions: counted.1,
+            ..run
+        };
+        self.open_allotment |= run.kind == RunKind::Allotment && run.state == RunState::Planned;
+        self.written.runs.insert(run.id);
+        self.runs.insert(run.id, run.clone());
+        run
     }
 
     fn put_pledge(&mut self, pledge: Pledge) {
         let before = self.pledges.get(&pledge.id);
-        let was_live = before.is_some_and(|before| before.state.is_live());
+        let was_live = before.is_some_and(|before| before.state.stands());
         let counted = before.map(Tally::of_pledge).unwrap_or_default();
         self.count(&counted, &Tally::of_pledge(&pledge));
-        let change = i32::from(pledge.state.is_live()) - i32::from(was_live);
+        let change = i32::from(pledge.state.stands()) - i32::from(was_live);
         if change != 0
             && let Some(member) = self.members.get_mut(&pledge.member)
         {

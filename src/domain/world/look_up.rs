@@ -2,16 +2,22 @@
 
 use time::OffsetDateTime;
 
-use super::World;
+use super::{EffectKey, World};
 use crate::{
     domain::{
         Refusal,
         campaign::Campaign,
         member::{Member, Signature},
         payment::{Channel, MoneyAccount, Payment},
+        payout::Payout,
         pledge::{self, Pledge},
+        refund::Refund,
+        run::{Run, RunItem},
     },
-    id::{MemberId, MoneyAccountId, PaymentId, PledgeId, SignatureId},
+    id::{
+        MemberId, MoneyAccountId, PaymentId, PayoutId, PledgeId, RefundId, RunId, ShareClassId,
+        SignatureId,
+    },
     ledger::{AccountKey, Code, JournalEntry, Owner},
     money::{Amount, Commodity},
 };
@@ -60,6 +66,71 @@ impl World {
         payment.ok_or_else(|| Refusal::not_found(format!("payments/{id}")))
     }
 
+    pub(in crate::domain) fn payout(&self, id: PayoutId) -> Result<&Payout, Refusal> {
+        let payout = self.payouts.get(&id);
+        payout.ok_or_else(|| Refusal::not_found(format!("payouts/{id}")))
+    }
+
+    pub(in crate::domain) fn refund(&self, id: RefundId) -> Result<&Refund, Refusal> {
+        let refund = self.refunds.get(&id);
+        refund.ok_or_else(|| Refusal::not_found(format!("refunds/{id}")))
+    }
+
+    /// The payment that a claimed movement was a refund of.
+    pub(in crate::domain) fn refund_of_movement(&self, key: &EffectKey) -> Option<PaymentId> {
+        self.effects.get(key).and_then(|effect| effect.payment)
+    }
+
+    pub(in crate::domain) fn run(&self, id: RunId) -> Result<&Run, Refusal> {
+        let run = self.runs.get(&id);
+        run.ok_or_else(|| Refusal::not_found(format!("runs/{id}")))
+    }
+
+    pub(in crate::domain) fn run_item(
+        &self,
+        run: RunId,
+        position: i64,
+    ) -> Result<&RunItem, Refusal> {
+        let item = self.run_items.get(&(run, position));
+        item.ok_or_else(|| Refusal::not_found(format!("runs/{run}/items/{position}")))
+    }
+
+    /// The class whose shares a payment's money may become: its pledge's, or the only one.
+    pub(in crate::domain) fn class_of(&self, payment: &Payment) -> Option<ShareClassId> {
+        let pledge = payment.pledge.and_then(|pledge| self.pledges.get(&pledge));
+        let named = pledge.and_then(|pledge| pledge.share_class);
+        named.or_else(|| self.campaign.as_ref()?.only_class())
+    }
+
+    /// The application money on a pledge that may still become shares.
+    pub(in crate::domain) fn allottable_on(&self, pledge: PledgeId) -> Amount {
+        let of_it = self
+            .payments
+            .values()
+            .filter(|payment| payment.pledge == Some(pledge));
+        of_it.map(Payment::allottable).sum()
+    }
+
+    /// Shares of a class that are authorised and not issued.
+    pub(in crate::domain) fn unissued(&self, class: ShareClassId) -> i64 {
+        self.units_on(Code::UnissuedShares, class, Owner::Nobody)
+    }
+
+    /// Shares of a class that a member holds.
+    pub(in crate::domain) fn shares_held(&self, member: MemberId, class: ShareClassId) -> i64 {
+        self.units_on(Code::SharesHeld, class, Owner::Member(member))
+    }
+
+    fn units_on(&self, code: Code, class: ShareClassId, owner: Owner) -> i64 {
+        let key = AccountKey {
+            code,
+            commodity: Commodity::Shares(class),
+            owner,
+        };
+        let row = self.accounts.get(&key);
+        row.map_or(0, |row| row.balance.on_side(code.normal_side()).units())
+    }
+
     /// An entry, and the entry that reverses it already: one that was read, or one
     /// that this very batch has posted.
     pub(in crate::domain) fn entry(&self, number: i64) -> Option<(&JournalEntry, Option<i64>)> {
@@ -105,19 +176,36 @@ impl World {
         }
     }
 
+    /// Whether an account is a provider's or a bank's.
+    pub(in crate::domain) fn channel(&self, id: MoneyAccountId) -> Result<Channel, Refusal> {
+        let accounts = &self.campaign()?.money_accounts;
+        let account = accounts.iter().find(|account| account.id == id);
+        let account = account.ok_or_else(|| Refusal::not_found(format!("moneyAccounts/{id}")))?;
+        Ok(account.channel)
+    }
+
     pub(in crate::domain) fn is_taken(&self, account: &MoneyAccount) -> bool {
         self.registered.contains(&registration(account))
     }
 
     /// What a member's account stands at, positive on its normal side.
     pub(in crate::domain) fn member_balance(&self, member: MemberId, code: Code) -> Amount {
+        self.balance_of(code, Owner::Member(member))
+    }
+
+    /// What an account of the campaign's own stands at, positive on its normal side.
+    pub(in crate::domain) fn own_balance(&self, code: Code) -> Amount {
+        self.balance_of(code, Owner::Nobody)
+    }
+
+    fn balance_of(&self, code: Code, owner: Owner) -> Amount {
         let Some(campaign) = &self.campaign else {
             return Amount::ZERO;
         };
         let key = AccountKey {
             code,
             commodity: Commodity::Currency(campaign.currency),
-            owner: Owner::Member(member),
+            owner,
         };
         let row = self.accounts.get(&key);
         row.map_or(Amount::ZERO, |row| row.balance.on_side(code.normal_side()))

@@ -24,14 +24,20 @@ use uuid::Uuid;
 
 use super::{
     Tally,
-    campaign::{Campaign, Terms},
+    campaign::{Campaign, Cleared, Terms},
     member::{Member, Person, Signature},
     payment::{MoneyAccount, Payment},
+    payout::Payout,
     pledge::Pledge,
-    share::ShareClass,
+    refund::Refund,
+    run::{Run, RunItem},
+    share::{Lot, ShareClass},
 };
 use crate::{
-    id::{CampaignId, MemberId, MoneyAccountId, PaymentId, PledgeId, RequestId, SignatureId},
+    id::{
+        CampaignId, MemberId, MoneyAccountId, PaymentId, PayoutId, PledgeId, RefundId, RequestId,
+        RunId, SignatureId,
+    },
     ledger::{AccountKey, PostedEntry},
 };
 
@@ -68,6 +74,16 @@ pub struct Written {
     pub payments: BTreeSet<PaymentId>,
     /// New claims, in order.
     pub effects: Vec<EffectKey>,
+    /// New or changed payouts.
+    pub payouts: BTreeSet<PayoutId>,
+    /// New or changed refunds.
+    pub refunds: BTreeSet<RefundId>,
+    /// New or changed lots, by certificate.
+    pub lots: BTreeSet<i64>,
+    /// New or changed runs.
+    pub runs: BTreeSet<RunId>,
+    /// Items that were worked.
+    pub run_items: BTreeSet<(RunId, i64)>,
 }
 
 /// The rows that a batch works on, and what it has changed so far.
@@ -93,6 +109,21 @@ pub struct World {
     pub payments: HashMap<PaymentId, Payment>,
     /// Claimed effects.
     pub effects: HashMap<EffectKey, EffectRow>,
+    /// Payouts.
+    pub payouts: HashMap<PayoutId, Payout>,
+    /// Refunds.
+    pub refunds: BTreeMap<RefundId, Refund>,
+    /// Lots, by certificate.
+    pub lots: BTreeMap<i64, Lot>,
+    /// Runs.
+    pub runs: HashMap<RunId, Run>,
+    /// Items of runs that commands work.
+    pub run_items: HashMap<(RunId, i64), RunItem>,
+    /// What had cleared when it was read; nothing when nobody asked, or once a payment of
+    /// this batch has made it old.
+    pub cleared: Option<Cleared>,
+    /// Whether an allotment is planned and not over; as far as it was asked.
+    pub open_allotment: bool,
     /// Entries that commands want to reverse.
     pub entries: HashMap<i64, EntryRow>,
     /// Recorded outcomes.
@@ -126,6 +157,13 @@ impl World {
             pledges: BTreeMap::new(),
             payments: HashMap::new(),
             effects: HashMap::new(),
+            payouts: HashMap::new(),
+            refunds: BTreeMap::new(),
+            lots: BTreeMap::new(),
+            runs: HashMap::new(),
+            run_items: HashMap::new(),
+            cleared: None,
+            open_allotment: false,
             entries: HashMap::new(),
             requests: HashMap::new(),
             registered: HashSet::new(),

@@ -6,7 +6,10 @@ use uuid::Uuid;
 
 use crate::{
     domain::{Action, Command, Payer},
-    id::{MemberId, MoneyAccountId, PaymentId, PledgeId, RequestId, SignatureId},
+    id::{
+        MemberId, MoneyAccountId, PaymentId, PayoutId, PledgeId, RefundId, RequestId, RunId,
+        SignatureId,
+    },
     ledger::Owner,
 };
 
@@ -31,6 +34,20 @@ pub struct Needs {
     pub payments: HashSet<PaymentId>,
     /// The payments of these movements, and the effects claimed for them.
     pub movements: HashSet<(MoneyAccountId, String)>,
+    /// All payments of these members that hold application money.
+    pub holding: HashSet<MemberId>,
+    /// These payouts.
+    pub payouts: HashSet<PayoutId>,
+    /// These refunds, with their payments.
+    pub refunds: HashSet<RefundId>,
+    /// These runs.
+    pub runs: HashSet<RunId>,
+    /// These items of runs, with the payments that they are about.
+    pub run_items: HashSet<(RunId, i64)>,
+    /// What has cleared.
+    pub cleared: bool,
+    /// Whether an allotment is under way.
+    pub open_allotment: bool,
     /// These entries, with the payments that they name.
     pub entries: HashSet<i64>,
     /// Whether accounts of these institutions and ids are registered in any campaign.
@@ -55,7 +72,57 @@ impl Needs {
             | Action::UpdateCampaign { .. }
             | Action::ReviseTerms { .. }
             | Action::AddShareClass { .. }
-            | Action::MoveCampaign { .. } => {}
+            | Action::MoveCampaign { .. }
+            | Action::SuspendCampaign { .. } => {}
+            Action::ConcludeCampaign { .. } => self.cleared = true,
+            Action::CompletePurchase(purchase) => {
+                if let Some(paid) = &purchase.paid {
+                    let movement = (paid.account, paid.object_id.clone());
+                    self.movements.insert(movement);
+                }
+            }
+            Action::RecordBankMovement(movement) => {
+                let movement = (movement.account, movement.object_id.clone());
+                self.movements.insert(movement);
+            }
+            Action::SendPayout(payout) => {
+                self.movements
+                    .insert((payout.account, payout.object_id.clone()));
+            }
+            Action::EndPayout { payout, .. } => {
+                self.payouts.insert(*payout);
+            }
+            Action::FlagPayment { payment, .. } | Action::RequestRefund { payment, .. } => {
+                self.payments.insert(*payment);
+            }
+            Action::ApproveRefund { refund }
+            | Action::RejectRefund { refund, .. }
+            | Action::ResendRefund { refund, .. }
+            | Action::MarkRefundUnclaimed { refund, .. } => {
+                self.refunds.insert(*refund);
+            }
+            Action::SubmitRefund { refund, movement }
+            | Action::SettleRefund { refund, movement }
+            | Action::FailRefund {
+                refund, movement, ..
+            } => {
+                self.refunds.insert(*refund);
+                self.movements
+                    .insert((MoneyAccountId(Uuid::nil()), movement.object_id.clone()));
+            }
+            Action::PurchaseShares { member, .. } => {
+                self.members.insert(*member);
+                self.holding.insert(*member);
+                self.open_allotment = true;
+            }
+            Action::PlanRun(_) => self.open_allotment = true,
+            Action::MoveRun { run, .. } => {
+                self.runs.insert(*run);
+            }
+            Action::WorkRunItem { run, position } => {
+                self.runs.insert(*run);
+                self.run_items.insert((*run, *position));
+            }
             Action::RegisterMoneyAccount { account } => self.registrations.push((
                 account.institution.clone(),
                 account.external_id.clone(),

@@ -10,7 +10,11 @@ use crate::{
         campaign::Campaign,
         member::{Member, Signature},
         payment::{MoneyAccount, Payment},
+        payout::Payout,
         pledge::Pledge,
+        refund::Refund,
+        run::Run,
+        share::Lot,
     },
     id::{MoneyAccountId, PaymentId, RequestId},
     ledger::{Balance, Digest, JournalEntry},
@@ -48,7 +52,7 @@ pub struct EffectKey {
     pub account: MoneyAccountId,
     /// The provider's or bank's id of the movement.
     pub object: String,
-    /// capture, fee, failure, late_failure.
+    /// capture, fee, failure, late_failure, refund, payout …: see `EFFECTS` in `store`.
     pub effect: &'static str,
     /// Tells a repetition apart.
     pub seq: String,
@@ -59,8 +63,8 @@ pub struct EffectKey {
 pub struct EffectRow {
     /// What it was claimed for.
     pub amount: Amount,
-    /// The payment it is about.
-    pub payment: PaymentId,
+    /// The payment it is about, where it is about one.
+    pub payment: Option<PaymentId>,
     /// The change that claimed it.
     pub change: i64,
 }
@@ -115,6 +119,14 @@ pub enum Snapshot {
     Payment(Box<Payment>),
     /// A provider or bank account.
     MoneyAccount(MoneyAccount),
+    /// A payout.
+    Payout(Payout),
+    /// A refund.
+    Refund(Refund),
+    /// A lot of shares.
+    Lot(Lot),
+    /// A run.
+    Run(Box<Run>),
 }
 
 /// A row of history.

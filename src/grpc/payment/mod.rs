@@ -3,10 +3,12 @@
 //! | file | is about |
 //! |---|---|
 //! | `account` | accounts at providers and banks |
+//! | `payout` | payouts, and what banks show beside them |
 //! | `receipt` | money that arrived, from its request to its answer |
 //! | `stream` | many payments over one call |
 
 mod account;
+mod payout;
 mod receipt;
 mod stream;
 
@@ -226,6 +228,89 @@ impl PaymentService for Api {
         let action = Action::MatchReceipt { payment, payer };
         let written = self.write(&call, campaign, &envelope, action).await?;
         answer!(MatchReceiptResponse, campaign, currency, message, written)
+    }
+
+    async fn record_payout(
+        &self,
+        request: Request<pb::RecordPayoutRequest>,
+    ) -> Result<Response<pb::RecordPayoutResponse>, Status> {
+        let (call, message) = Call::of(request)?;
+        Ok(Response::new(self.payout_sent(&call, &message).await?))
+    }
+
+    async fn record_payout_arrival(
+        &self,
+        request: Request<pb::RecordPayoutArrivalRequest>,
+    ) -> Result<Response<pb::RecordPayoutArrivalResponse>, Status> {
+        let (call, message) = Call::of(request)?;
+        Ok(Response::new(self.payout_arrived(&call, &message).await?))
+    }
+
+    async fn record_payout_failure(
+        &self,
+        request: Request<pb::RecordPayoutFailureRequest>,
+    ) -> Result<Response<pb::RecordPayoutFailureResponse>, Status> {
+        let (call, message) = Call::of(request)?;
+        Ok(Response::new(self.payout_failed(&call, &message).await?))
+    }
+
+    async fn get_payout(
+        &self,
+        request: Request<pb::GetPayoutRequest>,
+    ) -> Result<Response<pb::GetPayoutResponse>, Status> {
+        let (call, message) = Call::of(request)?;
+        let payout = Some(self.payout(&call, &message.name).await?);
+        Ok(Response::new(pb::GetPayoutResponse { payout }))
+    }
+
+    async fn list_payouts(
+        &self,
+        request: Request<pb::ListPayoutsRequest>,
+    ) -> Result<Response<pb::ListPayoutsResponse>, Status> {
+        let (call, message) = Call::of(request)?;
+        Ok(Response::new(self.payouts(&call, &message).await?))
+    }
+
+    async fn record_bank_movement(
+        &self,
+        request: Request<pb::RecordBankMovementRequest>,
+    ) -> Result<Response<pb::RecordBankMovementResponse>, Status> {
+        let (call, message) = Call::of(request)?;
+        Ok(Response::new(self.bank_moved(&call, &message).await?))
+    }
+
+    async fn flag_dispute(
+        &self,
+        request: Request<pb::FlagDisputeRequest>,
+    ) -> Result<Response<pb::FlagDisputeResponse>, Status> {
+        let (call, message) = Call::of(request)?;
+        let (campaign, payment) = call.of_campaign("payment", &message.payment, "payments")?;
+        let currency = self.app.currency(campaign).await.map_err(ApiError::from)?;
+        let action = Action::FlagPayment {
+            payment,
+            flagged: true,
+            reason: text("reason", &message.reason, 0, 1_000)?,
+        };
+        let envelope = envelope!("FlagDispute", message);
+        let written = self.write(&call, campaign, &envelope, action).await?;
+        answer!(FlagDisputeResponse, campaign, currency, message, written)
+    }
+
+    async fn clear_dispute(
+        &self,
+        request: Request<pb::ClearDisputeRequest>,
+    ) -> Result<Response<pb::ClearDisputeResponse>, Status> {
+        let (call, message) = Call::of(request)?;
+        let (campaign, payment) = call.of_campaign("payment", &message.payment, "payments")?;
+        let currency = self.app.currency(campaign).await.map_err(ApiError::from)?;
+        let action = Action::FlagPayment {
+            payment,
+            flagged: false,
+            reason: text("reason", &message.reason, 0, 1_000)?,
+        };
+        let envelope = envelope!("ClearDispute", message);
+        let written = self.write(&call, campaign, &envelope, action).await?;
+        answer!(ClearDisputeResponse, campaign, currency, message, written)
     }
 
     async fn get_payment(

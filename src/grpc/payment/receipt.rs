@@ -16,7 +16,7 @@ use crate::{
         pb,
     },
     id::{CampaignId, MoneyAccountId, PaymentId},
-    money::Currency,
+    money::{Amount, Currency},
 };
 
 /// A receipt that was understood: what to hand to the book, and what its answer is
@@ -138,6 +138,8 @@ pub(super) fn payment_of(
     payment: &Payment,
 ) -> pb::Payment {
     let money = |amount| Some(money_of(amount, currency));
+    // Few payments have these, and every one is sent.
+    let some = |amount: Amount| (!amount.is_zero()).then(|| money_of(amount, currency));
     pb::Payment {
         name: name(campaign, "payments", payment.id),
         money_account: name(campaign, "moneyAccounts", payment.account),
@@ -163,6 +165,13 @@ pub(super) fn payment_of(
         value_date: payment.value_date.to_string(),
         available_on: payment.available_on.to_string(),
         failure_code: payment.failure_code.clone(),
+        allotted: some(payment.allotted),
+        refunded: some(payment.refunded),
+        returned: some(payment.returned),
+        charged: some(payment.charged),
+        lost: some(payment.lost),
+        reserved: some(payment.reserved),
+        flagged: payment.flagged,
     }
 }
 

@@ -96,6 +96,43 @@ pub(super) fn problem(refusal: &Refusal) -> Problem {
             Reason::EtagMismatch,
             Some(("etag", current.clone())),
         ),
+        Refusal::RefundState { state, .. } => (
+            Code::FailedPrecondition,
+            Reason::RefundState,
+            Some(("state", state.word().to_owned())),
+        ),
+        Refusal::RefundExceeds { refundable } => (
+            Code::FailedPrecondition,
+            Reason::RefundExceeds,
+            Some(("refundable", refundable.clone())),
+        ),
+        Refusal::SecondPersonRequired => {
+            (Code::FailedPrecondition, Reason::SecondPersonRequired, None)
+        }
+        Refusal::PayoutState { state } => (
+            Code::FailedPrecondition,
+            Reason::PayoutState,
+            Some(("state", state.word().to_owned())),
+        ),
+        Refusal::RunState { state } => (
+            Code::FailedPrecondition,
+            Reason::RunState,
+            Some(("state", state.word().to_owned())),
+        ),
+        Refusal::RunItemWorked => (Code::FailedPrecondition, Reason::RunItemWorked, None),
+        Refusal::NothingToRun => (Code::FailedPrecondition, Reason::NothingToRun, None),
+        Refusal::RunInTheWay => (Code::FailedPrecondition, Reason::RunInTheWay, None),
+        Refusal::MoneyHasMoved => (Code::FailedPrecondition, Reason::MoneyHasMoved, None),
+        Refusal::NotEnoughHeld { missing } => (
+            Code::FailedPrecondition,
+            Reason::NotEnoughHeld,
+            Some(("missing", missing.clone())),
+        ),
+        Refusal::NotEnoughShares { left } => (
+            Code::FailedPrecondition,
+            Reason::NotEnoughShares,
+            Some(("left", left.to_string())),
+        ),
         Refusal::ShareClass { .. } => (Code::InvalidArgument, Reason::ShareClass, None),
     };
     let problem = Problem::new(code, reason, message);

@@ -33,7 +33,7 @@ WITH entry_line AS (
         concat_ws(' ', amount, money_account_id, 'after entry "' || seq || '"',
             CASE WHEN effect <> 'fee' THEN object_id END),
         ', ' ORDER BY object_id, seq) AS claims
-    FROM effect WHERE campaign_id = $1 AND effect <> 'failure'
+    FROM effect WHERE campaign_id = $1 AND effect IN ('capture', 'fee', 'late_failure')
     GROUP BY change_no, payment_id, effect
 )
 SELECT concat_ws(' ', effect, 'of payments/' || payment_id, 'in changes/' || change_no),

@@ -5,10 +5,12 @@ WITH last_one AS (
     ORDER BY change_no DESC, ordinal DESC LIMIT 1
 ), compared AS (
     SELECT
-        concat_ws(', ', display_name, description, currency, stage, 'terms ' || terms_version,
+        concat_ws(', ', display_name, description, currency, stage, 'from ' || suspended_from,
+            'terms ' || terms_version,
             created_at, 'opened ' || opened_at, 'changed by ' || changed_by) AS stored,
         concat_ws(', ', snapshot ->> 'display_name', snapshot ->> 'description',
             snapshot ->> 'currency', snapshot ->> 'stage',
+            'from ' || (snapshot ->> 'suspended_from'),
             'terms ' || (snapshot #>> '{terms,version}'), (snapshot ->> 'created_at')::timestamptz,
             'opened ' || (snapshot ->> 'opened_at')::timestamptz,
             'changed by ' || change_no) AS expected

@@ -11,7 +11,8 @@ WITH last_one AS (
             CASE WHEN fee_known THEN 'known' END, 'deferred ' || fee_deferred,
             'member ' || member_id, 'pledge ' || pledge_id, occurred_at,
             to_char(value_date, 'YYYY-FMDDD'), 'available ' || to_char(available_on, 'YYYY-FMDDD'),
-            failure_code, 'entry ' || entry_no) AS stored,
+            failure_code, 'entry ' || entry_no, allotted, refunded, returned, charged, lost, reserved,
+            CASE WHEN flagged THEN 'flagged' END) AS stored,
         concat_ws(', ', snapshot ->> 'account', snapshot ->> 'object_id', snapshot ->> 'state',
             snapshot ->> 'method', snapshot ->> 'gross', 'held ' || (snapshot ->> 'held'),
             'refundable ' || (snapshot ->> 'refundable'),
@@ -22,7 +23,12 @@ WITH last_one AS (
             concat_ws('-', snapshot #>> '{value_date,0}', snapshot #>> '{value_date,1}'),
             'available '
                 || concat_ws('-', snapshot #>> '{available_on,0}', snapshot #>> '{available_on,1}'),
-            snapshot ->> 'failure_code', 'entry ' || (snapshot ->> 'entry')) AS expected
+            snapshot ->> 'failure_code', 'entry ' || (snapshot ->> 'entry'),
+            -- What is nothing is left out.
+            coalesce(snapshot ->> 'allotted', '0'), coalesce(snapshot ->> 'refunded', '0'),
+            coalesce(snapshot ->> 'returned', '0'), coalesce(snapshot ->> 'charged', '0'),
+            coalesce(snapshot ->> 'lost', '0'), coalesce(snapshot ->> 'reserved', '0'),
+            CASE snapshot ->> 'flagged' WHEN 'true' THEN 'flagged' END) AS expected
     FROM (SELECT * FROM payment WHERE campaign_id = $1) AS payment
     FULL JOIN last_one ON last_one.subject_id = payment.payment_id
 )

@@ -1,7 +1,9 @@
--- All of a payment that stands is somewhere, and nothing of one that does not
--- (invariant 3, as far as money moves today).
-SELECT 'payments/' || payment_id, held::numeric + refundable + unallocated,
-    CASE state WHEN 'succeeded' THEN gross ELSE 0 END
+-- All of a payment that stands is somewhere, and of one that was taken back only what was
+-- gone already (invariant 3).
+SELECT 'payments/' || payment_id, parts.amount, parts.expected
 FROM payment
-WHERE campaign_id = $1
-    AND held::numeric + refundable + unallocated <> CASE state WHEN 'succeeded' THEN gross ELSE 0 END
+CROSS JOIN LATERAL (
+    SELECT held::numeric + refundable + unallocated + returned + allotted + refunded + charged AS amount,
+        CASE state WHEN 'succeeded' THEN gross WHEN 'late_failed' THEN lost ELSE 0 END AS expected
+) AS parts
+WHERE campaign_id = $1 AND parts.amount <> parts.expected

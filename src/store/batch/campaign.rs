@@ -36,17 +36,18 @@ pub(super) async fn campaign(tx: &mut Tx<'_>, world: &World) -> Write {
 async fn campaign_row(tx: &mut Tx<'_>, campaign: &Campaign) -> Write {
     sqlx::query!(
         "INSERT INTO campaign (campaign_id, display_name, description, currency, stage,
-            terms_version, created_at, opened_at, changed_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            suspended_from, terms_version, created_at, opened_at, changed_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          ON CONFLICT (campaign_id) DO UPDATE SET display_name = excluded.display_name,
             description = excluded.description, stage = excluded.stage,
-            terms_version = excluded.terms_version, opened_at = excluded.opened_at,
+            suspended_from = excluded.suspended_from, terms_version = excluded.terms_version, opened_at = excluded.opened_at,
             changed_by = excluded.changed_by",
         campaign.id.0,
         campaign.display_name,
         campaign.description,
         campaign.currency.code(),
         campaign.stage.word(),
+        campaign.suspended_from.map(|stage| stage.word()),
         campaign.terms.version,
         campaign.created_at,
         campaign.opened_at,
@@ -106,13 +107,17 @@ pub(super) async fn tally(tx: &mut Tx<'_>, world: &World) -> Write {
     let tally = &world.tally;
     sqlx::query!(
         "INSERT INTO tally (campaign_id, signed, withdrawn, converted, pledging_members, pledged,
-            paying_members, held, payments, failures)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            paying_members, held, payments, failures, refundable, returned, unallocated, allotted,
+            refunded, certificates)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
          ON CONFLICT (campaign_id) DO UPDATE SET signed = excluded.signed,
             withdrawn = excluded.withdrawn, converted = excluded.converted,
             pledging_members = excluded.pledging_members, pledged = excluded.pledged,
             paying_members = excluded.paying_members, held = excluded.held,
-            payments = excluded.payments, failures = excluded.failures",
+            payments = excluded.payments, failures = excluded.failures,
+            refundable = excluded.refundable, returned = excluded.returned,
+            unallocated = excluded.unallocated, allotted = excluded.allotted,
+            refunded = excluded.refunded, certificates = excluded.certificates",
         world.id.0,
         tally.signed,
         tally.withdrawn,
@@ -122,7 +127,13 @@ pub(super) async fn tally(tx: &mut Tx<'_>, world: &World) -> Write {
         tally.paying_members,
         tally.held.units(),
         tally.payments,
-        tally.failures
+        tally.failures,
+        tally.refundable.units(),
+        tally.returned.units(),
+        tally.unallocated.units(),
+        tally.allotted.units(),
+        tally.refunded.units(),
+        tally.certificates
     )
     .execute(&mut **tx)
     .await?;

@@ -6,6 +6,7 @@
 //! | accounts | what the batch opened, with their zero balances by trigger |
 //! | `journal.sql` | outcomes, history, entries and lines; balances by trigger |
 //! | `noun.sql` | members, signatures, pledges, payments and effects |
+//! | payouts, refunds, lots, runs | what ends a campaign, each where there is some |
 //! | tally | the campaign's progress |
 //! | campaign, terms, share class, money account | one each, and rarely |
 //!
@@ -13,6 +14,7 @@
 //! statement. A statement with nothing to write is skipped.
 
 mod campaign;
+mod ending;
 mod journal;
 mod noun;
 
@@ -33,5 +35,9 @@ pub(crate) async fn write_in_tx(tx: &mut Tx<'_>, world: &World) -> Write {
     campaign::share_classes(tx, world).await?;
     campaign::money_accounts(tx, world).await?;
     noun::nouns(tx, world).await?;
+    ending::payouts(tx, world).await?;
+    ending::refunds(tx, world).await?;
+    ending::lots(tx, world).await?;
+    ending::runs(tx, world).await?;
     campaign::tally(tx, world).await
 }

@@ -90,6 +90,28 @@ pub(super) async fn nouns(tx: &mut Tx<'_>, world: &World) -> Write {
             .collect::<Vec<_>>(),
         &payments
             .iter()
+            .map(|p| p.allotted.units())
+            .collect::<Vec<_>>(),
+        &payments
+            .iter()
+            .map(|p| p.refunded.units())
+            .collect::<Vec<_>>(),
+        &payments
+            .iter()
+            .map(|p| p.returned.units())
+            .collect::<Vec<_>>(),
+        &payments
+            .iter()
+            .map(|p| p.charged.units())
+            .collect::<Vec<_>>(),
+        &payments.iter().map(|p| p.lost.units()).collect::<Vec<_>>(),
+        &payments
+            .iter()
+            .map(|p| p.reserved.units())
+            .collect::<Vec<_>>(),
+        &payments.iter().map(|p| p.flagged).collect::<Vec<_>>(),
+        &payments
+            .iter()
             .map(|p| p.member.map(|m| m.0))
             .collect::<Vec<_>>() as &[Option<Uuid>],
         &payments
@@ -126,8 +148,8 @@ pub(super) async fn nouns(tx: &mut Tx<'_>, world: &World) -> Write {
             .collect::<Vec<_>>(),
         &effects
             .iter()
-            .map(|(_, row)| row.payment.0)
-            .collect::<Vec<_>>(),
+            .map(|(_, row)| row.payment.map(|id| id.0))
+            .collect::<Vec<_>>() as &[Option<Uuid>],
         &effects
             .iter()
             .map(|(_, row)| row.change)
@@ -139,7 +161,7 @@ pub(super) async fn nouns(tx: &mut Tx<'_>, world: &World) -> Write {
 }
 
 /// The rows of these ids.
-fn of<'a, Id: 'a, Row>(
+pub(super) fn of<'a, Id: 'a, Row>(
     ids: impl IntoIterator<Item = &'a Id>,
     row: impl FnMut(&'a Id) -> Option<Row>,
 ) -> Vec<Row> {

@@ -25,24 +25,30 @@ WITH members AS (
         errored_at = excluded.errored_at
 ), payments AS (
     INSERT INTO payment (campaign_id, payment_id, money_account_id, object_id, state, method,
-        gross, held, refundable, unallocated, fee, fee_known, fee_deferred, member_id, pledge_id,
+        gross, held, refundable, unallocated, fee, fee_known, fee_deferred, allotted, refunded,
+        returned, charged, lost, reserved, flagged, member_id, pledge_id,
         occurred_at, value_date, available_on, failure_code, entry_no)
     SELECT $1, unnest($24::uuid[]), unnest($25::uuid[]), unnest($26::text[]),
         unnest($27::text[]), unnest($28::text[]), unnest($29::bigint[]), unnest($30::bigint[]),
         unnest($31::bigint[]), unnest($32::bigint[]), unnest($33::bigint[]),
-        unnest($34::bool[]), unnest($35::bigint[]), unnest($36::uuid[]), unnest($37::uuid[]),
-        unnest($38::timestamptz[]), unnest($39::date[]), unnest($40::date[]),
-        unnest($41::text[]), unnest($42::bigint[])
+        unnest($34::bool[]), unnest($35::bigint[]), unnest($36::bigint[]), unnest($37::bigint[]),
+        unnest($38::bigint[]), unnest($39::bigint[]), unnest($40::bigint[]),
+        unnest($41::bigint[]), unnest($42::bool[]), unnest($43::uuid[]), unnest($44::uuid[]),
+        unnest($45::timestamptz[]), unnest($46::date[]), unnest($47::date[]),
+        unnest($48::text[]), unnest($49::bigint[])
     ON CONFLICT (campaign_id, payment_id) DO UPDATE SET state = excluded.state,
         method = excluded.method, gross = excluded.gross, held = excluded.held,
         refundable = excluded.refundable, unallocated = excluded.unallocated,
         fee = excluded.fee, fee_known = excluded.fee_known,
-        fee_deferred = excluded.fee_deferred, member_id = excluded.member_id,
+        fee_deferred = excluded.fee_deferred, allotted = excluded.allotted,
+        refunded = excluded.refunded, returned = excluded.returned, charged = excluded.charged,
+        lost = excluded.lost, reserved = excluded.reserved, flagged = excluded.flagged,
+        member_id = excluded.member_id,
         pledge_id = excluded.pledge_id, occurred_at = excluded.occurred_at,
         value_date = excluded.value_date, available_on = excluded.available_on,
         failure_code = excluded.failure_code, entry_no = excluded.entry_no
 )
 INSERT INTO effect (campaign_id, money_account_id, object_id, effect, seq, amount, payment_id,
     change_no)
-SELECT $1, unnest($43::uuid[]), unnest($44::text[]), unnest($45::text[]), unnest($46::text[]),
-    unnest($47::bigint[]), unnest($48::uuid[]), unnest($49::bigint[])
+SELECT $1, unnest($50::uuid[]), unnest($51::text[]), unnest($52::text[]), unnest($53::text[]),
+    unnest($54::bigint[]), unnest($55::uuid[]), unnest($56::bigint[])

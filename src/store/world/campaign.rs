@@ -27,11 +27,12 @@ pub(in crate::store) async fn campaign_of(
     id: CampaignId,
 ) -> Read<Option<(Campaign, Tally)>> {
     let row = sqlx::query!(
-        "SELECT campaign.display_name, description, currency, stage, created_at, opened_at,
+        "SELECT campaign.display_name, description, currency, stage, suspended_from, created_at, opened_at,
                 changed_by, version, target, minimum, maximum, deadline, minimum_members,
                 fee_bearer, fee_bearer_note, card_clearing_days, direct_debit_clearing_days,
                 bank_transfer_clearing_days, signed, withdrawn, converted, pledging_members,
-                pledged, paying_members, held, payments, failures
+                pledged, paying_members, held, payments, failures, refundable, returned,
+                unallocated, allotted, refunded, certificates
          FROM campaign
          JOIN terms ON terms.campaign_id = campaign.campaign_id AND version = terms_version
          JOIN tally ON tally.campaign_id = campaign.campaign_id
@@ -48,6 +49,10 @@ pub(in crate::store) async fn campaign_of(
         description: row.description,
         currency: row.currency.parse().map_err(|_| unreadable("currency"))?,
         stage: Stage::of_word(&row.stage).ok_or_else(|| unreadable("stage"))?,
+        suspended_from: row
+            .suspended_from
+            .map(|word| Stage::of_word(&word).ok_or_else(|| unreadable("stage")))
+            .transpose()?,
         terms: Terms {
             version: row.version,
             target: Amount::of_units(row.target),
@@ -78,6 +83,12 @@ pub(in crate::store) async fn campaign_of(
         held: Amount::of_units(row.held),
         payments: row.payments,
         failures: row.failures,
+        refundable: Amount::of_units(row.refundable),
+        returned: Amount::of_units(row.returned),
+        unallocated: Amount::of_units(row.unallocated),
+        allotted: Amount::of_units(row.allotted),
+        refunded: Amount::of_units(row.refunded),
+        certificates: row.certificates,
     };
     Ok(Some((campaign, tally)))
 }

@@ -1,18 +1,21 @@
 //! Reading the rows that a batch of commands needs.
 //!
-//! At most twelve statements a batch, whatever its size, and each only when the
+//! At most twelve statements a batch of payments and pledges, whatever its size, and a
+//! handful more for what ends a campaign, and each only when the
 //! batch needs something of the kind that the world does not know yet. They run
 //! after the head's lock, so they see everything that was committed before it.
 
 mod campaign;
+mod ending;
 mod journal;
 mod payment;
 mod person;
 mod pledge;
 
 pub(super) use campaign::campaign_of;
+pub(super) use ending::{payouts_where, refunds_where, run_items_where, runs_where};
 pub(super) use journal::account_key;
-pub(super) use payment::payments_where;
+pub(super) use payment::{PAYMENT, PaymentRow, payments_where};
 pub(super) use pledge::pledges_where;
 
 use super::{Store, StoreError, Tx};
@@ -90,8 +93,13 @@ pub(crate) async fn read_in_tx(
         return Ok(());
     }
     journal::entries(tx, world, needs).await?;
+    ending::refunds(tx, world, needs).await?;
+    ending::payouts(tx, world, needs).await?;
+    ending::runs(tx, world, needs).await?;
     payment::effects(tx, world, needs).await?;
     payment::payments(tx, world, needs).await?;
+    ending::what_hangs_on_payments(tx, world).await?;
+    ending::cleared(tx, world, needs, now).await?;
     let pledges = pledge::pledges(tx, world, needs, now).await?;
     let members = person::members(tx, world, needs, &pledges).await?;
     person::signatures(tx, world, needs).await?;

@@ -15,9 +15,9 @@ use crate::{
     money::Amount,
 };
 
-/// The columns of `payment`, in the order in which [`PaymentRow`] has them.
+/// The columns of `payment`.
 #[derive(sqlx::FromRow)]
-struct PaymentRow {
+pub(in crate::store) struct PaymentRow {
     payment_id: Uuid,
     money_account_id: Uuid,
     object_id: String,
@@ -30,6 +30,13 @@ struct PaymentRow {
     fee: i64,
     fee_known: bool,
     fee_deferred: i64,
+    allotted: i64,
+    refunded: i64,
+    returned: i64,
+    charged: i64,
+    lost: i64,
+    reserved: i64,
+    flagged: bool,
     member_id: Option<Uuid>,
     pledge_id: Option<Uuid>,
     occurred_at: time::OffsetDateTime,
@@ -57,6 +64,13 @@ impl TryFrom<PaymentRow> for Payment {
             fee: Amount::of_units(row.fee),
             fee_known: row.fee_known,
             fee_deferred: Amount::of_units(row.fee_deferred),
+            allotted: Amount::of_units(row.allotted),
+            refunded: Amount::of_units(row.refunded),
+            returned: Amount::of_units(row.returned),
+            charged: Amount::of_units(row.charged),
+            lost: Amount::of_units(row.lost),
+            reserved: Amount::of_units(row.reserved),
+            flagged: row.flagged,
             member: row.member_id.map(MemberId),
             pledge: row.pledge_id.map(PledgeId),
             occurred_at: row.occurred_at,
@@ -68,9 +82,9 @@ impl TryFrom<PaymentRow> for Payment {
     }
 }
 
-const PAYMENT: &str = "SELECT payment_id, money_account_id, object_id, state, method, gross, held,
-    refundable, unallocated, fee, fee_known, fee_deferred, member_id, pledge_id, occurred_at,
-    value_date, available_on, failure_code, entry_no FROM payment WHERE campaign_id = ";
+pub(in crate::store) const PAYMENT: &str = "SELECT payment_id, money_account_id, object_id, state, method, gross, held,
+    refundable, unallocated, fee, fee_known, fee_deferred, allotted, refunded, returned, charged,
+    lost, reserved, flagged, member_id, pledge_id, occurred_at, value_date, available_on, failure_code, entry_no FROM payment WHERE campaign_id = ";
 
 /// Payments that the rest of a statement picks.
 pub(in crate::store) async fn payments_where(
@@ -90,29 +104,69 @@ pub(in crate::store) async fn payments_where(
 pub(super) async fn payments(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -> Read<()> {
     let named = world.entries.values().flat_map(|row| row.entry.lines());
     let named = named.filter_map(|line| line.payment);
-    let moved = world.effects.values().map(|effect| effect.payment);
+    let moved = world.effects.values().filter_map(|effect| effect.payment);
+    let refunded = world.refunds.values().map(|refund| refund.payment);
+    let worked = world.run_items.values().filter_map(|item| item.payment);
     let needed = needs.payments.iter().copied().chain(named).chain(moved);
+    let needed = needed.chain(refunded).chain(worked);
     let needed: HashSet<Uuid> = needed.map(|id| id.0).collect();
-    if needed.is_empty() {
-        return Ok(());
+    if !needed.is_empty() {
+        let needed: Vec<Uuid> = needed.into_iter().collect();
+        let found = payments_where(tx, world.id, |query| {
+            query
+                .push(" AND payment_id = ANY(")
+                .push_bind(needed)
+                .push(")");
+        });
+        for payment in found.await? {
+            world.put_payment(payment);
+        }
     }
-    let needed: Vec<Uuid> = needed.into_iter().collect();
-    let found = payments_where(tx, world.id, |query| {
-        query
-            .push(" AND payment_id = ANY(")
-            .push_bind(needed)
-            .push(")");
-    });
-    for payment in found.await? {
-        world.put_payment(payment);
+    // A refund names its payment; whoever is allotted shares pays with all that is held.
+    let allotted = world
+        .run_items
+        .values()
+        .filter(|item| item.payment.is_none());
+    let allotted = allotted.filter_map(|item| item.member);
+    let holding: HashSet<MemberId> = needs.holding.iter().copied().chain(allotted).collect();
+    if !holding.is_empty() {
+        let holding: Vec<Uuid> = holding.into_iter().map(|id| id.0).collect();
+        let found = payments_where(tx, world.id, |query| {
+            query
+                .push(" AND member_id = ANY(")
+                .push_bind(holding)
+                .push(") AND held > 0");
+        });
+        for payment in found.await? {
+            world.put_payment(payment);
+        }
     }
     Ok(())
 }
 
-const EFFECTS: [&str; 4] = ["capture", "fee", "failure", "late_failure"];
+/// What a movement of money elsewhere can have done here.
+const EFFECTS: [&str; 17] = [
+    "capture",
+    "fee",
+    "failure",
+    "late_failure",
+    "refund",
+    "refund_debited",
+    "refund_failed",
+    "payout",
+    "payout_arrived",
+    "payout_failed",
+    "purchase",
+    "seller_deposit",
+    "seller_deposit_returned",
+    "underwriters_advance",
+    "outgoing_payment",
+    "bank_charge",
+    "interest",
+];
 
 pub(super) async fn effects(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -> Read<()> {
-    if needs.movements.is_empty() {
+    if needs.movements.is_empty() && needs.payouts.is_empty() {
         return Ok(());
     }
     // A fee is asked for before its payment's account is known: then any of the
@@ -135,6 +189,10 @@ pub(super) async fn effects(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -
             objects.push(object.clone());
         }
     }
+    for payout in world.payouts.values() {
+        accounts.push(payout.account.0);
+        objects.push(payout.object_id.clone());
+    }
     let rows = sqlx::query!(
         "SELECT money_account_id, object_id, effect, seq, amount, payment_id, change_no
          FROM effect WHERE campaign_id = $1
@@ -153,7 +211,7 @@ pub(super) async fn effects(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -
         };
         let claimed = EffectRow {
             amount: Amount::of_units(row.amount),
-            payment: PaymentId(row.payment_id),
+            payment: row.payment_id.map(PaymentId),
             change: row.change_no,
         };
         world.effects.insert(key, claimed);

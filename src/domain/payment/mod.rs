@@ -1,14 +1,25 @@
 //! Payments and bank receipts: money that arrived, or failed to.
 //!
+//! | file | is about |
+//! |---|---|
+//! | `failure` | charges that fail, and money that its payer's bank takes back |
+//! | `flag` | an announced dispute, which keeps a payment's money where it is |
+//!
 //! Money that arrived is never refused once the campaign has opened. What the
 //! campaign takes of it is `taken`; the rest is refundable at once.
+
+mod failure;
+mod flag;
+
+pub(super) use failure::{Failure, record_failure};
+pub(super) use flag::flag;
 
 use serde::{Deserialize, Serialize};
 use time::{Date, OffsetDateTime};
 
 use super::{
     Decision, EffectKey, EffectRow, Money, Payer, Put, Receipt, Refusal, Rejection, World,
-    campaign::{Stage, words},
+    campaign::{Campaign, Stage, words},
     posting,
 };
 use crate::{
@@ -140,6 +151,27 @@ pub struct Payment {
     pub fee_known: bool,
     /// The part of the fee that stands in 1500.
     pub fee_deferred: Amount,
+    /// What of it became shares: 3000 or 2300, and 3010.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub allotted: Amount,
+    /// What of it was sent back and has not come back again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refunded: Amount,
+    /// What of it stands in 2210.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub returned: Amount,
+    /// What its member bore of a failure's fees.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub charged: Amount,
+    /// What was gone already when the payer's bank took it back: 5200.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost: Amount,
+    /// What refunds that have not been sent yet lay claim to.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reserved: Amount,
+    /// Whether a dispute is announced.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub flagged: bool,
     /// Whose it is.
     pub member: Option<MemberId>,
     /// On which pledge.
@@ -157,7 +189,41 @@ pub struct Payment {
     pub entry: i64,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(amount: &Amount) -> bool {
+    amount.is_zero()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
 impl Payment {
+    /// What of it nothing lays claim to yet: it may be refunded or allotted. Nothing
+    /// while a dispute is announced.
+    #[must_use]
+    pub fn free(&self) -> Amount {
+        if self.flagged {
+            return Amount::ZERO;
+        }
+        let stands = self.held.saturating_add(self.refundable);
+        stands
+            .saturating_add(self.unallocated)
+            .saturating_sub(self.reserved)
+    }
+
+    /// What of it may become shares: application money that no refund lays claim to.
+    #[must_use]
+    pub fn allottable(&self) -> Amount {
+        if self.flagged {
+            return Amount::ZERO;
+        }
+        let due = self.refundable.saturating_add(self.unallocated);
+        let claimed = self.reserved.saturating_sub(due).max(Amount::ZERO);
+        self.held.saturating_sub(claimed)
+    }
+
     pub(super) fn refuse(&self, problem: &str) -> Rejection {
         Refusal::PaymentState {
             state: self.state,
@@ -172,6 +238,9 @@ impl Payment {
             held: Amount::ZERO,
             refundable: Amount::ZERO,
             unallocated: Amount::ZERO,
+            returned: Amount::ZERO,
+            reserved: Amount::ZERO,
+            flagged: false,
             ..self.clone()
         }
     }
@@ -179,14 +248,14 @@ impl Payment {
 
 /// What the campaign takes of a payment G: min(G, outstanding of its pledge, room
 /// under the member's cap and the campaign's maximum), domain.md §4. Nothing
-/// unless it is open.
+/// unless it takes money.
 pub(super) fn taken(
     world: &World,
     gross: Amount,
     member: MemberId,
     pledge: Option<PledgeId>,
 ) -> Result<Amount, Rejection> {
-    if world.campaign()?.stage != Stage::Open {
+    if !world.campaign()?.takes_money() {
         return Ok(Amount::ZERO);
     }
     let mut most = gross.min(room(world, member)?);
@@ -244,7 +313,7 @@ fn payer(
 
 /// Answers for a movement that was recorded before: its first answer when the
 /// amount is the same, a refusal when it is not.
-fn recorded_before(
+pub(super) fn recorded_before(
     world: &World,
     key: &EffectKey,
     given: Money,
@@ -266,7 +335,12 @@ fn recorded_before(
     }
 }
 
-fn claim(world: &World, key: EffectKey, amount: Amount, payment: PaymentId) -> Put {
+pub(super) fn claim(
+    world: &World,
+    key: EffectKey,
+    amount: Amount,
+    payment: Option<PaymentId>,
+) -> Put {
     Put::Effect(
         key,
         EffectRow {
@@ -350,6 +424,13 @@ pub(super) fn record(
         fee: before.map_or(Amount::ZERO, |payment| payment.fee),
         fee_known: before.is_some_and(|payment| payment.fee_known),
         fee_deferred: before.map_or(Amount::ZERO, |payment| payment.fee_deferred),
+        allotted: Amount::ZERO,
+        refunded: Amount::ZERO,
+        returned: Amount::ZERO,
+        charged: Amount::ZERO,
+        lost: Amount::ZERO,
+        reserved: Amount::ZERO,
+        flagged: false,
         member,
         pledge,
         occurred_at,
@@ -362,7 +443,7 @@ pub(super) fn record(
         payment.available_on = payment.value_date;
     }
     let entry = posting::receipt(campaign, receipt.channel, &payment)?;
-    let claim = claim(world, key, gross, payment.id);
+    let claim = claim(world, key, gross, Some(payment.id));
     let paid = paid_on(world, &payment)?;
     Ok(Decision::of([Put::Payment(payment), claim])
         .also(paid)
@@ -392,6 +473,9 @@ pub(super) fn match_receipt(
     let payment = world.payment(id)?;
     if !payment.unallocated.is_positive() {
         return Err(payment.refuse("none of its money is unallocated"));
+    }
+    if payment.reserved.is_positive() {
+        return Err(payment.refuse("a refund of it is under way"));
     }
     let (Some(member), pledge) = payer(world, whose, false)? else {
         return Err(Refusal::field("payer", "a member or a pledge").into());
@@ -431,26 +515,21 @@ pub(super) fn record_fee(
         effect: "fee",
         seq: String::new(),
     };
-    let of_another = |effect: &EffectRow| effect.payment != id;
+    let of_another = |effect: &EffectRow| effect.payment != Some(id);
     if world.effects.get(&key).is_some_and(of_another) {
         return Err(Refusal::field("object_id", "the fee of another payment").into());
     }
     if let Some(answer) = recorded_before(world, &key, fee)? {
         return Ok(answer);
     }
-    // Deferred while the offer runs and the payment stands; an expense otherwise.
-    let deferred = campaign.stage != Stage::Cancelled && payment.state == PaymentState::Succeeded;
+    let cost = cost_of_fee(campaign, payment);
+    let deferred = cost == Code::DeferredIssueCosts;
+    let more = |sum: Amount, more| sum.checked_add(more).ok_or(Refusal::AmountTooLarge);
     let charged = Payment {
-        fee: payment
-            .fee
-            .checked_add(fee.amount)
-            .ok_or(Refusal::AmountTooLarge)?,
+        fee: more(payment.fee, fee.amount)?,
         fee_known: true,
         fee_deferred: if deferred {
-            payment
-                .fee_deferred
-                .checked_add(fee.amount)
-                .ok_or(Refusal::AmountTooLarge)?
+            more(payment.fee_deferred, fee.amount)?
         } else {
             payment.fee_deferred
         },
@@ -461,190 +540,29 @@ pub(super) fn record_fee(
         campaign,
         &charged,
         fee.amount,
-        deferred,
+        cost,
         occurred_at,
         value_date,
     )?;
-    let claim = claim(world, key, fee.amount, payment.id);
+    let claim = claim(world, key, fee.amount, Some(payment.id));
     Ok(Decision::of([Put::Payment(charged), claim]).posting(entry))
 }
 
-/// A failure to record, as its caller gave it.
-pub(super) struct Failure<'a> {
-    pub(super) new_id: PaymentId,
-    pub(super) account: MoneyAccountId,
-    pub(super) object_id: &'a str,
-    pub(super) code: &'a str,
-    pub(super) gross: Option<Money>,
-    pub(super) pledge: Option<PledgeId>,
-    pub(super) occurred_at: Option<OffsetDateTime>,
-    pub(super) value_date: Option<Date>,
-}
-
-impl Failure<'_> {
-    fn key(&self, effect: &'static str, seq: String) -> EffectKey {
-        EffectKey {
-            account: self.account,
-            object: self.object_id.to_owned(),
-            effect,
-            seq,
-        }
+/// What a fee is a cost of (domain.md §4): of the issue, deferred while its payment's
+/// money waits for shares and against equity once it is shares; of an offer that came to
+/// nothing for this payment, otherwise.
+fn cost_of_fee(campaign: &Campaign, payment: &Payment) -> Code {
+    if payment.state == PaymentState::Succeeded && payment.allotted.is_positive() {
+        return Code::IssueCosts;
     }
-}
-
-pub(super) fn record_failure(
-    world: &World,
-    failure: &Failure<'_>,
-    now: OffsetDateTime,
-) -> Result<Decision, Rejection> {
-    let campaign = world.campaign()?;
-    campaign.must_have_opened()?;
-    let account = world.money_account(failure.account, Channel::Provider)?;
-    if let Some(gross) = failure.gross {
-        campaign.must_be(gross.currency)?;
+    let gone = payment.held.is_zero() && payment.refunded.is_positive();
+    let stage = campaign.taking_stage();
+    let over = stage.is_abandoned() || matches!(stage, Stage::Allotted | Stage::Closed);
+    if over || gone || payment.state != PaymentState::Succeeded {
+        Code::AbandonedIssueCosts
+    } else {
+        Code::DeferredIssueCosts
     }
-    let early = failure.key("failure", String::new());
-    let told_before = world
-        .effects
-        .get(&early)
-        .map(|effect| Decision::same_as(effect.change));
-    match world.payment_of_object(account.id, failure.object_id) {
-        None => failed_at_once(world, failure, early, now),
-        Some(payment) => match payment.state {
-            PaymentState::Failed => {
-                told_before.ok_or_else(|| payment.refuse("it has failed already"))
-            }
-            PaymentState::Succeeded => {
-                // News of the attempt that failed before this one succeeded says nothing new.
-                let stale = failure
-                    .occurred_at
-                    .is_some_and(|at| at < payment.occurred_at);
-                match told_before {
-                    Some(answer) if stale => Ok(answer),
-                    // Unheard of until now, it still cannot take back what came after it.
-                    None if stale => Err(payment.refuse("the charge has succeeded since")),
-                    _ => failed_late(world, failure, payment, now),
-                }
-            }
-            PaymentState::LateFailed => {
-                let late = failure.key("late_failure", payment.entry.to_string());
-                let effect = world.effects.get(&late);
-                effect
-                    .map(|effect| Decision::same_as(effect.change))
-                    .ok_or_else(|| payment.refuse("it has failed already"))
-            }
-            PaymentState::Reversed => Err(payment.refuse("its entry was reversed as a mistake")),
-        },
-    }
-}
-
-fn failed_at_once(
-    world: &World,
-    failure: &Failure<'_>,
-    key: EffectKey,
-    now: OffsetDateTime,
-) -> Result<Decision, Rejection> {
-    let gross = failure
-        .gross
-        .filter(|gross| gross.amount.is_positive())
-        .ok_or_else(|| Refusal::field("gross", "needed for a charge that never succeeded"))?;
-    let (member, pledge) = payer(
-        world,
-        failure.pledge.map_or(Payer::Unknown, Payer::Pledge),
-        false,
-    )?;
-    let (occurred_at, value_date) = dates(failure.occurred_at, failure.value_date, now);
-    let payment = Payment {
-        id: failure.new_id,
-        account: failure.account,
-        object_id: failure.object_id.to_owned(),
-        state: PaymentState::Failed,
-        method: Method::Card,
-        gross: gross.amount,
-        held: Amount::ZERO,
-        refundable: Amount::ZERO,
-        unallocated: Amount::ZERO,
-        fee: Amount::ZERO,
-        fee_known: false,
-        fee_deferred: Amount::ZERO,
-        member,
-        pledge,
-        occurred_at,
-        value_date,
-        available_on: value_date,
-        failure_code: failure.code.to_owned(),
-        entry: 0,
-    };
-    let claim = claim(world, key, gross.amount, payment.id);
-    let errored = pledge
-        .map(|pledge| world.pledge(pledge))
-        .transpose()?
-        .filter(|pledge| pledge.state.is_live())
-        .map(|pledge| Put::Pledge(pledge.after_failed_charge(now)));
-    Ok(Decision::of([Put::Payment(payment), claim]).also(errored))
-}
-
-/// The money goes back: split(D) of domain.md §4, with D the whole payment. At
-/// this point of a payment's life all of it stands in 2200, 2900 and 2100, in
-/// that order of the split, so nothing is left for 1300.
-fn failed_late(
-    world: &World,
-    failure: &Failure<'_>,
-    payment: &Payment,
-    now: OffsetDateTime,
-) -> Result<Decision, Rejection> {
-    let campaign = world.campaign()?;
-    // Each capture can fail late once: a corrected one again.
-    let key = failure.key("late_failure", payment.entry.to_string());
-    if let Some(effect) = world.effects.get(&key) {
-        return Ok(Decision::same_as(effect.change));
-    }
-    let state = payment
-        .state
-        .next(PaymentEvent::Fail)
-        .ok_or_else(|| payment.refuse("it cannot fail"))?;
-    if let Some(gross) = failure.gross.filter(|gross| gross.amount != payment.gross) {
-        let recorded = Money {
-            amount: payment.gross,
-            ..gross
-        };
-        return Err(Refusal::MovementDiffers {
-            recorded: recorded.to_string(),
-            given: gross.to_string(),
-        }
-        .into());
-    }
-    let (occurred_at, value_date) = dates(failure.occurred_at, failure.value_date, now);
-    let pledge = payment
-        .pledge
-        .map(|pledge| world.pledge(pledge))
-        .transpose()?;
-    let entry = posting::late_failure(
-        campaign,
-        Channel::Provider,
-        payment,
-        pledge,
-        occurred_at,
-        value_date,
-    )?;
-    let failed = Payment {
-        failure_code: failure.code.to_owned(),
-        fee_deferred: Amount::ZERO,
-        ..payment.emptied(state)
-    };
-    let claim = claim(world, key, payment.gross, payment.id);
-    let unpaid = pledge.filter(|_| payment.held.is_positive()).map(|pledge| {
-        let unpaid = pledge.with_paid(pledge.paid.saturating_sub(payment.held));
-        Put::Pledge(unpaid.after_failed_charge(now))
-    });
-    let mut decision = Decision::of([Put::Payment(failed), claim])
-        .also(unpaid)
-        .posting(entry);
-    if payment.fee_deferred.is_positive() {
-        let expensed = posting::fee_expensed(campaign, payment, occurred_at, value_date)?;
-        decision = decision.posting(expensed);
-    }
-    Ok(decision)
 }
 
 /// The entry events that book a payment's arrival.

@@ -1,9 +1,52 @@
-//! Share classes.
+//! Shares: classes, lots, and how paid money becomes them.
+//!
+//! | file | is about |
+//! |---|---|
+//! | `fill` | dividing too few shares among too many requests |
+//! | `allot` | one member's money into shares, and back |
+
+mod allot;
+mod fill;
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+pub(super) use allot::{allot, payments_for, purchase, taken_back};
+pub use fill::{Method, fill};
 
 use super::Refusal;
-use crate::{id::ShareClassId, money::Amount};
+use crate::{
+    id::{MemberId, ShareClassId},
+    money::Amount,
+};
+
+/// Shares that a member was allotted at once: one certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lot {
+    /// The certificate's number, dense within the campaign.
+    pub certificate: i64,
+    /// Whose.
+    pub member: MemberId,
+    /// Of which class.
+    pub share_class: ShareClassId,
+    /// How many were allotted.
+    pub units: i64,
+    /// How many of them were cancelled, with money that the payer's bank took back.
+    pub cancelled: i64,
+    /// The entry that allotted them.
+    pub entry: i64,
+    /// When.
+    #[serde(with = "time::serde::rfc3339")]
+    pub allotted_at: OffsetDateTime,
+}
+
+impl Lot {
+    /// How many of them stand.
+    #[must_use]
+    pub const fn standing(&self) -> i64 {
+        self.units.saturating_sub(self.cancelled)
+    }
+}
 
 /// A class of shares; amounts in the campaign's currency.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,10 +99,19 @@ impl ShareClass {
     ///
     /// # Errors
     /// [`Refusal::AmountTooLarge`] beyond what one entry may move.
-    pub(super) fn cost(&self, units: i64) -> Result<Amount, Refusal> {
+    pub fn cost(&self, units: i64) -> Result<Amount, Refusal> {
         self.price
             .checked_mul(units)
             .filter(|cost| *cost <= Amount::MAX)
             .ok_or(Refusal::AmountTooLarge)
+    }
+
+    /// How many whole shares an amount pays.
+    #[must_use]
+    pub const fn affords(&self, amount: Amount) -> i64 {
+        match amount.units().checked_div(self.price.units()) {
+            Some(units) => units,
+            None => 0,
+        }
     }
 }

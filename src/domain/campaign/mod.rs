@@ -1,4 +1,9 @@
 //! Campaigns: their terms and their life.
+//!
+//! | file | is about |
+//! |---|---|
+//! | `stage` | the stages, and what leads from one to the next |
+//! | `ending` | how it ends: what each of the later steps asks for |
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -37,76 +42,12 @@ macro_rules! words {
 }
 pub(super) use words;
 
-words! {
-    /// Where a campaign is in its life.
-    Stage {
-        /// Being written.
-        Draft = "draft",
-        /// Takes signatures.
-        Gathering = "gathering",
-        /// Takes signatures and pledges.
-        Pledging = "pledging",
-        /// Takes signatures, pledges and money.
-        Open = "open",
-        /// Given up.
-        Cancelled = "cancelled",
-    }
-}
+mod ending;
+mod stage;
 
-/// What moves a campaign along.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StageEvent {
-    /// Signatures from now on.
-    StartGathering,
-    /// Pledges from now on.
-    StartPledging,
-    /// Money from now on.
-    Open,
-    /// Given up.
-    Cancel,
-}
-
-impl Stage {
-    /// The stage after an event; nothing when the event is not allowed here.
-    #[must_use]
-    pub const fn next(self, event: StageEvent) -> Option<Self> {
-        use StageEvent as E;
-        match (self, event) {
-            (Self::Draft, E::StartGathering) => Some(Self::Gathering),
-            (Self::Gathering, E::StartPledging) => Some(Self::Pledging),
-            (Self::Pledging, E::Open) => Some(Self::Open),
-            (Self::Draft | Self::Gathering | Self::Pledging | Self::Open, E::Cancel) => {
-                Some(Self::Cancelled)
-            }
-            (Self::Draft, E::StartPledging | E::Open)
-            | (Self::Gathering, E::StartGathering | E::Open)
-            | (Self::Pledging, E::StartGathering | E::StartPledging)
-            | (Self::Open, E::StartGathering | E::StartPledging | E::Open)
-            | (Self::Cancelled, E::StartGathering | E::StartPledging | E::Open | E::Cancel) => None,
-        }
-    }
-
-    const fn takes_signatures(self) -> bool {
-        match self {
-            Self::Gathering | Self::Pledging | Self::Open => true,
-            Self::Draft | Self::Cancelled => false,
-        }
-    }
-
-    const fn takes_pledges(self) -> bool {
-        match self {
-            Self::Pledging | Self::Open => true,
-            Self::Draft | Self::Gathering | Self::Cancelled => false,
-        }
-    }
-
-    const fn is_before_open(self) -> bool {
-        match self {
-            Self::Draft | Self::Gathering | Self::Pledging => true,
-            Self::Open | Self::Cancelled => false,
-        }
-    }
-}
+pub use ending::{Cleared, Paid, Purchase};
+pub(super) use ending::{complete_purchase, conclude, suspend};
+pub use stage::{Stage, StageEvent};
 
 words! {
     /// Who bears the fees when a campaign fails.
@@ -212,6 +153,9 @@ pub struct Campaign {
     pub currency: Currency,
     /// Where it is in its life.
     pub stage: Stage,
+    /// The stage to which it goes back, while it is suspended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended_from: Option<Stage>,
     /// The terms in force.
     pub terms: Terms,
     /// Its share classes, in the order of their ids.
@@ -253,6 +197,27 @@ impl Campaign {
         maxima.map(|maxima| maxima.into_iter().sum())
     }
 
+    /// The stage by which arriving money is taken: that of a suspended campaign is the
+    /// one it goes back to.
+    #[must_use]
+    pub fn taking_stage(&self) -> Stage {
+        self.suspended_from.unwrap_or(self.stage)
+    }
+
+    /// True while money becomes application money.
+    pub(super) fn takes_money(&self) -> bool {
+        self.taking_stage().takes_money()
+    }
+
+    /// The class of money that names none: the only one there is.
+    #[must_use]
+    pub fn only_class(&self) -> Option<ShareClassId> {
+        match self.share_classes.as_slice() {
+            [class] => Some(class.id),
+            _ => None,
+        }
+    }
+
     pub(super) fn must_be(&self, currency: Currency) -> Result<(), Refusal> {
         if currency == self.currency {
             Ok(())
@@ -264,7 +229,7 @@ impl Campaign {
         }
     }
 
-    fn refuse(&self, problem: &str) -> Refusal {
+    pub(super) fn refuse(&self, problem: &str) -> Refusal {
         Refusal::CampaignStage {
             stage: self.stage,
             problem: problem.to_owned(),
@@ -325,6 +290,7 @@ pub(super) fn create(
         description: description.to_owned(),
         currency,
         stage: Stage::Draft,
+        suspended_from: None,
         terms: Terms {
             version: 1,
             ..draft.terms.clone()
@@ -419,6 +385,7 @@ pub(super) fn move_along(
         .stage
         .next(event)
         .ok_or_else(|| campaign.refuse(&format!("{event:?} is not its next step")))?;
+    ending::must_allow(world, event, now)?;
     let mut moved = campaign.clone();
     moved.stage = stage;
     moved.changed_by = world.next_change();

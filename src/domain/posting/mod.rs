@@ -1,4 +1,16 @@
 //! Each money event's journal entry, row by row as domain.md §4 has them.
+//!
+//! | file | is about |
+//! |---|---|
+//! | `ending` | shares, refunds, payouts and the purchase |
+
+mod ending;
+
+pub(super) use ending::{
+    Used, allotment, bank_movement, cost_of_gone, costs_after_charge, costs_of_issue, fee_charged,
+    lapse, payout_arrived, payout_failed, payout_sent, promise_released, purchase, refund_debited,
+    refund_failed, refund_sent, released,
+};
 
 use time::{Date, OffsetDateTime};
 
@@ -135,21 +147,16 @@ fn allocated(draft: Draft, campaign: &Campaign, payment: &Payment) -> Draft {
     }
 }
 
-/// The provider's fee: 1500 / 1000, or 5400 / 1000 once there is no offer or
-/// payment left to carry it.
+/// The provider's fee: 1500 / 1000, 3100 / 1000 once its payment is shares, or 5400 / 1000
+/// once there is no offer or payment left to carry it.
 pub(super) fn fee(
     campaign: &Campaign,
     payment: &Payment,
     fee: Amount,
-    deferred: bool,
+    cost: Code,
     occurred_at: OffsetDateTime,
     value_date: Date,
 ) -> Result<JournalEntry, EntryError> {
-    let cost = if deferred {
-        Code::DeferredIssueCosts
-    } else {
-        Code::AbandonedIssueCosts
-    };
     let provider = account(
         campaign,
         Code::ProviderBalance,
@@ -182,32 +189,46 @@ pub(super) fn fee_expensed(
         .finish()
 }
 
+/// What a payment that goes back takes with it beside its money.
+pub(super) struct Split {
+    /// Whole shares that its member still holds.
+    pub(super) shares: Option<(ShareClass, i64)>,
+    /// What is gone from the ledger already, and lost twice.
+    pub(super) lost: Amount,
+}
+
 /// The whole payment goes back: split(D) / 1000 or 1100, and on an open pledge
 /// 9000\[m\] / 9001 for what is unpaid again.
 pub(super) fn late_failure(
     campaign: &Campaign,
     channel: Channel,
     payment: &Payment,
+    split: &Split,
     pledge: Option<&Pledge>,
-    occurred_at: OffsetDateTime,
-    value_date: Date,
+    (occurred_at, value_date): (OffsetDateTime, Date),
 ) -> Result<JournalEntry, EntryError> {
     let left = account(
         campaign,
         channel.code(),
         Owner::MoneyAccount(payment.account),
     );
-    let draft = Draft::new(Event::PaymentLateFailure, occurred_at, value_date)
+    let of_member = |code| members(campaign, code, payment.member);
+    let mut draft = Draft::new(Event::PaymentLateFailure, occurred_at, value_date)
         .about(Some(payment.id), payment.pledge)
-        .debit(
-            members(campaign, Code::RefundsPayable, payment.member),
-            payment.refundable,
-        )
+        .debit(of_member(Code::RefundsPayable), payment.refundable)
+        .debit(of_member(Code::RefundsReturned), payment.returned)
         .debit(unallocated(campaign, payment), payment.unallocated)
-        .debit(
-            members(campaign, Code::ApplicationMoney, payment.member),
-            payment.held,
-        )
+        .debit(of_member(Code::ApplicationMoney), payment.held);
+    if let Some((class, units)) = &split.shares {
+        draft = ending::shares_cancelled(draft, campaign, payment.member, class, *units);
+    }
+    if payment.member.is_some() {
+        draft = draft
+            .debit(of_member(Code::MembersReceivable), split.lost)
+            .credit(of_member(Code::MembersReceivable), split.lost);
+    }
+    draft = draft
+        .debit(own(campaign, Code::ReversalLosses), split.lost)
         .credit(left, payment.gross);
     match pledge.filter(|pledge| pledge.state.is_live()) {
         None => draft,
