@@ -101,7 +101,8 @@ cargo build --locked
 
 # Started by root, the cluster has an account of its own, which has to get through.
 chmod 755 "$work"
-for name in $(env | sed -n 's/^\(PLEDGEBOOK_[A-Z_]*\|DATABASE_[A-Z_]*\)=.*/\1/p'); do
+settings=$(env | sed -n -e 's/^\(PLEDGEBOOK_[A-Z_]*\)=.*/\1/p' -e 's/^\(DATABASE_[A-Z_]*\)=.*/\1/p')
+for name in $settings; do
     unset "$name"
 done
 export PLEDGEBOOK_DATA="$work/cluster" PLEDGEBOOK_LISTEN=127.0.0.1:0
