@@ -44,7 +44,8 @@ prepare_web() {
     mkdir -p "$web"
     if ! cmp -s tests/clients/web/package-lock.json "$web/$lock"; then
         cp tests/clients/web/package.json tests/clients/web/package-lock.json "$web/"
-        npm ci --silent --no-audit --no-fund --ignore-scripts --prefix "$web"
+        npm ci --loglevel=error --no-update-notifier --no-audit --no-fund --ignore-scripts \
+            --prefix "$web" >/dev/null
         cp tests/clients/web/package-lock.json "$web/$lock"
     fi
     cp tests/clients/web/client.mjs "$web/"
