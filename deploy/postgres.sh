@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # Sourced by run.sh, test.sh and .ci/run. Pledgebook runs a PostgreSQL server of its own, so its
 # programs have to be on the machine; a server that is already running is neither needed nor used.
+. deploy/apt.sh
 
 has_postgres_server() {
     # The client's package fills the same folders, so psql would prove nothing.
@@ -19,28 +20,14 @@ has_postgres_server() {
     command -v initdb >/dev/null 2>&1
 }
 
-as_root() {
-    if [ "$(id -u)" -eq 0 ]; then
-        "$@"
-    elif command -v sudo >/dev/null 2>&1; then
-        sudo "$@"
-    else
-        echo "This needs root, and there is no sudo: $*" >&2
-        return 1
-    fi
-}
-
 install_with_apt() {
     # Debian would otherwise make and start a system-wide cluster that nobody asked for. The
     # setting goes away again: it concerns this installation alone.
     settings=/etc/postgresql-common/createcluster.d
     as_root mkdir -p "$settings" || return
     echo 'create_main_cluster = false' | as_root tee "$settings/pledgebook.conf" >/dev/null || return
-    # One unreachable source among several fails the update and need not matter.
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get update || true
     installed=0
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        -o DPkg::Lock::Timeout=300 postgresql || installed=$?
+    apt_install postgresql || installed=$?
     as_root rm -f "$settings/pledgebook.conf"
     return "$installed"
 }
@@ -54,9 +41,8 @@ ensure_postgres() {
         return 1
     fi
     if command -v apt-get >/dev/null 2>&1; then
-        echo "No PostgreSQL server is installed. Installing one with apt-get." >&2
-        # Its output goes where it cannot be mistaken for the program's.
-        if install_with_apt >&2 && has_postgres_server; then
+        echo 'No PostgreSQL server is installed.' >&2
+        if install_with_apt && has_postgres_server; then
             return 0
         fi
     fi

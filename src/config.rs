@@ -3,7 +3,7 @@
 //!
 //! | variable | default | is |
 //! |---|---|---|
-//! | `PLEDGEBOOK_LISTEN` | `127.0.0.1:7433` | address and port for gRPC, gRPC-Web and webhooks |
+//! | `PLEDGEBOOK_LISTEN` | `127.0.0.1:7433` | address and port for gRPC, gRPC-Web and webhooks; with port 0 any free one, which the log names |
 //! | `PLEDGEBOOK_METRICS` | | address and port for metrics alone, at `/metrics`; not for the public |
 //! | `DATABASE_URL` | the embedded cluster | PostgreSQL 15 or newer, as the application's role |
 //! | `DATABASE_REPORT_URL` | `DATABASE_URL` | the same database, as a role that only reads |

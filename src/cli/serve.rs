@@ -20,7 +20,8 @@ pub(super) async fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     let database = open::Database::open(settings).await?;
     let service = open::service(settings, &database).await?;
     let listener = server::listen(settings.listen).await?;
-    tracing::info!(address = %settings.listen, "serving");
+    // Not the setting: with port 0 only the listener knows the port.
+    tracing::info!(address = %listener.local_addr()?, "serving");
     service.serve(listener, told).await?;
     if let Some(metrics) = metrics {
         metrics.await??;
