@@ -8,7 +8,10 @@ use pledgebook::{
 use tokio::task::JoinSet;
 use tonic::Code;
 
-use super::{Watcher, narrow, now, pour, watch};
+use super::{
+    super::{Step, draft, go},
+    Watcher, narrow, now, pour, watch,
+};
 use crate::{
     calls::refused,
     harness::{Campaign, Clients, Tester, days_from_now, eur, id, make_key, terms, text},
@@ -313,7 +316,7 @@ async fn a_draft_and_its_opening_are_seen_by_those_who_may() {
     let tester = Tester::start().await;
     let clients = tester.treasurer();
     let campaign = Campaign {
-        name: super::super::draft(&tester).await,
+        name: draft(&tester).await,
         currency: "EUR".to_owned(),
         provider: String::new(),
         bank: String::new(),
@@ -321,14 +324,8 @@ async fn a_draft_and_its_opening_are_seen_by_those_who_may() {
     let mut watcher = Watcher::ask(&clients, watch(&campaign, 0)).await.unwrap();
     let snapshot = watcher.snapshot().await;
     assert_eq!(snapshot.campaign.unwrap().stage(), pb::CampaignStage::Draft);
-    for step in [
-        super::super::Step::Gather,
-        super::super::Step::Pledge,
-        super::super::Step::Open,
-    ] {
-        super::super::go(&tester, &campaign.name, step)
-            .await
-            .unwrap();
+    for step in [Step::Gather, Step::Pledge, Step::Open] {
+        go(&tester, &campaign.name, step).await.unwrap();
     }
     watcher.follow(snapshot.change_number + 3).await;
     let (_, progress) = watcher.progress.last().unwrap();
