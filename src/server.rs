@@ -3,12 +3,14 @@
 //! gRPC, gRPC-Web and webhooks share the port. When the token is cancelled the
 //! health service says "not serving", no new call is accepted, calls that were
 //! accepted are answered, then the books carry out what is queued, and only then
-//! the process may end.
+//! the process may end. A stream that ends with the server says so to its caller, and
+//! when that one does not read it is not waited for: HTTP/2 gives it no way to be told.
 
 use std::{net::SocketAddr, time::Duration};
 
 use axum::{
     Router,
+    body::Body,
     extract::{Request, State},
     handler::Handler,
     middleware::{Next, from_fn_with_state},
@@ -16,9 +18,10 @@ use axum::{
     routing::get,
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http_body_util::BodyExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{
     codec::CompressionEncoding,
     service::Routes,
@@ -29,7 +32,7 @@ use tower_http::cors::{AllowHeaders, CorsLayer};
 
 use crate::{
     app::App,
-    grpc::{Api, Guard, pb, unknown_method},
+    grpc::{Api, EndsWithServer, Guard, pb, unknown_method},
     report::Reports,
     webhook::{self, Webhooks},
 };
@@ -38,6 +41,8 @@ use crate::{
 const STREAMS_A_CONNECTION: u32 = 8_192;
 /// How long a drain waits for calls that were accepted.
 const DRAIN: Duration = Duration::from_secs(30);
+/// How long it waits, when those are answered, for what ends with the server to be read.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Everything that answers.
 #[derive(Clone, Debug)]
@@ -123,18 +128,17 @@ impl Service {
         health
             .set_service_status("", tonic_health::ServingStatus::Serving)
             .await;
-        let mut routes = Api::new(
+        let api = Api::new(
             self.app.clone(),
             self.reports.clone(),
             self.webhooks.clone(),
             shutdown.clone(),
-        )
-        .routes()
-        .add_service(health_service);
+        );
+        let mut routes = api.routes().add_service(health_service);
         if self.reflection {
             routes = reflection(routes)?;
         }
-        let guard = Guard::new(self.app.store.clone());
+        let guard = api.guard();
         let grpc = routes
             .into_axum_router()
             .layer(from_fn_with_state(guard.clone(), guarded))
@@ -146,6 +150,8 @@ impl Service {
             // One fallback, set last: each router's own would answer for the other's paths.
             // Guarded like the rest: whatever carries our name is denied unless it is known.
             .fallback(unknown.layer(from_fn_with_state(guard, guarded)));
+        let calls = TaskTracker::new();
+        let router = router.layer(from_fn_with_state(calls.clone(), counted));
 
         let worker = tokio::spawn(webhook::work(self.webhooks.clone(), shutdown.clone()));
         let runs = {
@@ -173,7 +179,7 @@ impl Service {
                 TcpIncoming::from(listener).with_nodelay(Some(true)),
                 signal,
             );
-        let served = until_drained(serving, &shutdown).await;
+        let served = until_drained(serving, &calls, &shutdown).await;
         shutdown.cancel();
         for (what, worker) in [("webhook", worker), ("run", runs)] {
             if let Err(error) = worker.await
@@ -192,19 +198,47 @@ impl Service {
 /// ever does not keep the process.
 async fn until_drained(
     serving: impl Future<Output = Result<(), tonic::transport::Error>>,
+    calls: &TaskTracker,
     shutdown: &CancellationToken,
 ) -> Result<(), ServerError> {
+    let answered = async {
+        calls.close();
+        loop {
+            calls.wait().await;
+            tokio::time::sleep(LAST_WORDS).await;
+            if calls.is_empty() {
+                break;
+            }
+        }
+    };
     let overdue = async {
         shutdown.cancelled().await;
-        tokio::time::sleep(DRAIN).await;
+        tokio::time::timeout(DRAIN, answered).await
     };
     tokio::select! {
-        served = serving => Ok(served?),
-        () = overdue => {
-            tracing::warn!("calls were still open at the end of the drain");
-            Ok(())
-        }
+        served = serving => served?,
+        answered = overdue => match answered {
+            Ok(()) => tracing::info!("somebody does not read that the server ends"),
+            Err(_) => tracing::warn!("calls were still open at the end of the drain"),
+        },
     }
+    Ok(())
+}
+
+/// Counts a call until its answer has been taken, unless it ends with the server anyway.
+async fn counted(State(calls): State<TaskTracker>, request: Request, next: Next) -> Response {
+    let call = calls.token();
+    let response = next.run(request).await;
+    if response.extensions().get::<EndsWithServer>().is_some() {
+        return response;
+    }
+    // The call goes with the body, which is dropped when it is taken or nobody wants it.
+    response.map(|body| {
+        Body::new(body.map_err(move |error| {
+            let _of_this = &call;
+            error
+        }))
+    })
 }
 
 /// Lets pages of other origins call by gRPC-Web and read what an error says.

@@ -172,6 +172,7 @@ async fn commit(
         watch.lap(Step::Write);
         tx.commit().await?;
         watch.lap(Step::Commit);
+        shared.commits.notify_one();
     }
     let keep = world.rows() <= shared.settings.kept_rows;
     *kept = Kept {

@@ -71,6 +71,7 @@ use std::{
 use time::OffsetDateTime;
 use tokio::{
     sync::{
+        Notify,
         mpsc::{self, error::TrySendError},
         oneshot,
     },
@@ -197,6 +198,8 @@ struct Shared {
     queues: Mutex<Queues>,
     tasks: TaskTracker,
     closed: AtomicBool,
+    /// One atomic operation a commit, whether anybody waits for it or not.
+    commits: Arc<Notify>,
 }
 
 impl std::fmt::Debug for Item {
@@ -220,8 +223,16 @@ impl Books {
                 queues: Mutex::default(),
                 tasks: TaskTracker::new(),
                 closed: AtomicBool::new(false),
+                commits: Arc::default(),
             }),
         }
+    }
+
+    /// Is notified of each commit of this process, whichever campaign's: a hint for one
+    /// listener, which reads in the database what has changed.
+    #[must_use]
+    pub fn commits(&self) -> Arc<Notify> {
+        Arc::clone(&self.shared.commits)
     }
 
     /// Puts a command into its campaign's queue and waits for its outcome. Once

@@ -3,7 +3,7 @@
 use tonic::{Request, Response, Status};
 
 use super::{
-    Api, ApiError, Call, envelope,
+    Api, ApiError, Call, ends_with_server, envelope,
     fields::{
         campaign_name, currency, date, money, money_of, name, outside_id, request_id, text,
         timestamp, timestamp_of, wire, word,
@@ -11,6 +11,7 @@ use super::{
     journal::outcome,
     page::Pages,
     pb::{self, campaign_service_server::CampaignService},
+    watch,
 };
 use crate::{
     app::Written,
@@ -122,7 +123,7 @@ fn share_class_of(campaign: &Campaign, class: &ShareClass) -> pb::ShareClass {
     }
 }
 
-fn stage_of(stage: Stage) -> i32 {
+pub(super) fn stage_of(stage: Stage) -> i32 {
     wire(
         pb::CampaignStage::from_str_name,
         "CAMPAIGN_STAGE_",
@@ -130,7 +131,7 @@ fn stage_of(stage: Stage) -> i32 {
     )
 }
 
-fn campaign_of(campaign: &Campaign) -> pb::Campaign {
+pub(super) fn campaign_of(campaign: &Campaign) -> pb::Campaign {
     let classes = campaign.share_classes.iter();
     pb::Campaign {
         name: campaign_name(campaign.id),
@@ -245,6 +246,8 @@ impl Api {
 
 #[tonic::async_trait]
 impl CampaignService for Api {
+    type WatchCampaignStream = watch::Messages;
+
     async fn create_campaign(
         &self,
         request: Request<pb::CreateCampaignRequest>,
@@ -602,6 +605,14 @@ impl CampaignService for Api {
             deadline: Some(timestamp_of(progress.deadline)),
             collected_basis_points: progress.held_basis_points().unwrap_or(0),
         }))
+    }
+
+    async fn watch_campaign(
+        &self,
+        request: Request<pb::WatchCampaignRequest>,
+    ) -> Result<Response<Self::WatchCampaignStream>, Status> {
+        let (call, message) = Call::of(request)?;
+        Ok(ends_with_server(self.watch(call, &message).await?))
     }
 }
 

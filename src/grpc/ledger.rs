@@ -5,7 +5,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{
-    Api, ApiError, Call, envelope,
+    Api, ApiError, Call, ends_with_server, envelope,
     fields::{amount_of, date, money, money_of, name, text, timestamp},
     journal,
     page::Pages,
@@ -297,7 +297,7 @@ impl LedgerService for Api {
                 let _ = batches.send(Err(error.into())).await;
             }
         });
-        Ok(Response::new(ReceiverStream::new(stream)))
+        Ok(ends_with_server(ReceiverStream::new(stream)))
     }
 
     async fn post_entry(

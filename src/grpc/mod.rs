@@ -8,6 +8,7 @@
 //! | `status` | every error to a status with a stable reason: one exhaustive match |
 //! | `journal` | entries, balances and outcomes |
 //! | `page` | page tokens |
+//! | `watch` | the stream of a campaign's changes |
 //! | one a service | its handlers |
 
 mod admin;
@@ -26,6 +27,7 @@ mod report;
 mod run;
 mod share;
 mod status;
+mod watch;
 mod webhook;
 
 use std::time::Duration;
@@ -40,7 +42,7 @@ use crate::{
     app::{App, Written},
     domain::{Action, Command},
     id::CampaignId,
-    report::Reports,
+    report::{Reports, Watches},
     webhook::Webhooks,
 };
 
@@ -59,6 +61,18 @@ pub fn unknown_method<B: Default>() -> http::Response<B> {
     status::unknown().into_http()
 }
 
+/// Says of an answer that its stream ends with the server: a drain does not wait for
+/// a caller who does not read it. It is in the answer's extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct EndsWithServer;
+
+/// Answers with a stream that ends with the server.
+fn ends_with_server<S>(stream: S) -> tonic::Response<S> {
+    let mut response = tonic::Response::new(stream);
+    response.extensions_mut().insert(EndsWithServer);
+    response
+}
+
 /// The most bytes of one request; the largest sensible one has a few kilobytes.
 const LARGEST_REQUEST: usize = 256 * 1024;
 
@@ -71,6 +85,8 @@ pub struct Api {
     app: App,
     reports: Reports,
     webhooks: Webhooks,
+    watches: Watches,
+    guard: Guard,
     shutdown: CancellationToken,
 }
 
@@ -78,18 +94,29 @@ impl Api {
     /// The services over an application, its reports and its webhooks. What would
     /// go on for as long as the caller likes ends when `shutdown` is cancelled.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         app: App,
         reports: Reports,
         webhooks: Webhooks,
         shutdown: CancellationToken,
     ) -> Self {
+        // Where the books write: a watcher goes on after any change that it was told of,
+        // and does not wait for reports that take their time.
+        let current = Reports::new(app.store.pool().clone());
         Self {
+            watches: Watches::new(current, app.books.commits()),
+            guard: Guard::new(app.store.clone()),
             app,
             reports,
             webhooks,
             shutdown,
         }
+    }
+
+    /// The guard that streams ask again, to go around all calls.
+    #[must_use]
+    pub fn guard(&self) -> Guard {
+        self.guard.clone()
     }
 
     /// The services' routes, without authentication: [`Guard`] goes around them.

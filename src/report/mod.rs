@@ -17,6 +17,8 @@
 //! | `accounts` | accounts and their balances |
 //! | `backer_statement` | what one member promised, paid and is owed |
 //! | `progress`, `public_progress` | the ladder of certainty; what everybody may see |
+//! | `changes` | what was recorded after a change, and the progress that it came to |
+//! | `watch` | the same as it happens, to everybody who watches |
 //! | `coverage` | what is held against what is owed |
 //! | `check` | every stored number recomputed |
 //!
@@ -25,6 +27,7 @@
 
 mod accounts;
 mod backer_statement;
+mod changes;
 mod check;
 mod coverage;
 mod entries;
@@ -33,6 +36,7 @@ mod head;
 mod progress;
 mod public_progress;
 mod trial_balance;
+mod watch;
 
 use std::fmt;
 
@@ -41,6 +45,7 @@ use uuid::Uuid;
 
 pub use accounts::{AccountView, AsOf, BalanceAsOf};
 pub use backer_statement::{BackerStatement, BackerStatementRow, HeldShares};
+pub use changes::{Change, Changes};
 pub use check::{CheckResult, Difference};
 pub use coverage::{Coverage, CoverageRow};
 pub use entries::EntryView;
@@ -51,6 +56,7 @@ pub use public_progress::PublicProgress;
 pub use trial_balance::{
     Period, Sides, TrialBalance, TrialBalanceQuery, TrialBalanceRow, TrialBalanceTotal,
 };
+pub use watch::{Watched, Watches};
 
 use crate::{
     ledger::{AccountKey, Code, Event},
@@ -80,6 +86,12 @@ pub enum ReportError {
     AsOfInFuture {
         /// The entry that was asked for.
         entry: i64,
+    },
+    /// The campaign has not come to this change yet.
+    #[error("the campaign has no change {change} yet")]
+    ChangeInFuture {
+        /// The change that was asked for.
+        change: i64,
     },
     /// A period that ends before it begins.
     #[error("the period ends before it begins")]

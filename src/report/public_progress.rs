@@ -1,5 +1,6 @@
 //! What everybody may see of a campaign: counts and sums, no member's data.
 
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{ReportError, Reports, known};
@@ -55,23 +56,31 @@ impl Reports {
         &self,
         campaign: CampaignId,
     ) -> Result<PublicProgress, ReportError> {
-        let row = sqlx::query_file!("src/report/public_progress.sql", campaign.0)
-            .fetch_optional(&self.pool)
-            .await?
-            .ok_or(ReportError::CampaignNotFound)?;
-        Ok(PublicProgress {
-            stage: known(Stage::of_word(&row.stage), &row.stage)?,
-            currency: known(row.currency.parse().ok(), &row.currency)?,
-            display_name: row.display_name,
-            change_number: row.change_no,
-            signatures: row.signatures,
-            pledging_members: row.pledging_members,
-            pledged: Amount::of_units(row.pledged),
-            paying_members: row.paying_members,
-            held: Amount::of_units(row.held),
-            target: Amount::of_units(row.target),
-            minimum: Amount::of_units(row.minimum),
-            deadline: row.deadline,
-        })
+        let mut connection = self.pool.acquire().await?;
+        read(&mut connection, campaign).await
     }
+}
+
+pub(super) async fn read(
+    connection: &mut PgConnection,
+    campaign: CampaignId,
+) -> Result<PublicProgress, ReportError> {
+    let row = sqlx::query_file!("src/report/public_progress.sql", campaign.0)
+        .fetch_optional(connection)
+        .await?
+        .ok_or(ReportError::CampaignNotFound)?;
+    Ok(PublicProgress {
+        stage: known(Stage::of_word(&row.stage), &row.stage)?,
+        currency: known(row.currency.parse().ok(), &row.currency)?,
+        display_name: row.display_name,
+        change_number: row.change_no,
+        signatures: row.signatures,
+        pledging_members: row.pledging_members,
+        pledged: Amount::of_units(row.pledged),
+        paying_members: row.paying_members,
+        held: Amount::of_units(row.held),
+        target: Amount::of_units(row.target),
+        minimum: Amount::of_units(row.minimum),
+        deadline: row.deadline,
+    })
 }

@@ -31,6 +31,7 @@ const MAY_CALL: &[(&str, &str)] = &[
     ("CampaignService/StartGathering", "TD"),
     ("CampaignService/StartPledging", "TD"),
     ("CampaignService/UpdateCampaign", "TD"),
+    ("CampaignService/WatchCampaign", "FWTAD"),
     ("LedgerService/CheckCampaign", "TAD"),
     ("LedgerService/GetBalance", "TAD"),
     ("LedgerService/GetEntry", "TAD"),

@@ -282,7 +282,7 @@ impl Items {
         }
         if self.stood_at.elapsed() >= KEY_MEMORY {
             let import = &self.import;
-            let stands = import.call.must_stand(&import.api.app.store).await;
+            let stands = import.call.must_stand(&import.api.guard).await;
             stands.map_err(|error| Some(error.into()))?;
             self.stood_at = Instant::now();
         }

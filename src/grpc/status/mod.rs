@@ -117,9 +117,9 @@ impl From<ApiError> for Problem {
             ApiError::Report(ReportError::NotFound { .. }) => {
                 plain(Code::NotFound, Reason::NotFound)
             }
-            ApiError::Report(ReportError::AsOfInFuture { .. }) => {
-                plain(Code::FailedPrecondition, Reason::AsOfInFuture)
-            }
+            ApiError::Report(
+                ReportError::AsOfInFuture { .. } | ReportError::ChangeInFuture { .. },
+            ) => plain(Code::FailedPrecondition, Reason::AsOfInFuture),
             ApiError::Report(ReportError::PeriodIsBackwards) => {
                 let field = "period".to_owned();
                 Self::of_field(Reason::InvalidField, message.clone(), field, message)

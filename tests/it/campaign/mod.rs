@@ -4,6 +4,7 @@ mod creation;
 mod life;
 mod share_class;
 mod terms;
+mod watch;
 
 use pledgebook::grpc::pb;
 use tonic::Status;
