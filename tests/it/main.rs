@@ -23,6 +23,7 @@ mod calls;
 mod campaign;
 mod check;
 mod domain;
+mod ending;
 mod harness;
 mod ledger;
 mod member;

@@ -1,0 +1,8 @@
+//! How a campaign ends, from the first call to the last balance: each road ends in a
+//! trial balance that is written out.
+
+mod cast;
+mod failure;
+mod success;
+
+pub use cast::Road;
