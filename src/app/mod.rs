@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     book::{BookError, Books},
@@ -33,6 +33,8 @@ pub struct App {
     pub clock: Clock,
     /// Keys.
     pub secrets: Secrets,
+    /// Wakes the worker of runs.
+    run_started: Arc<Notify>,
     /// Campaigns' currencies, which never change.
     currencies: Arc<Mutex<HashMap<CampaignId, Currency>>>,
 }
@@ -76,6 +78,7 @@ impl App {
             books,
             clock,
             secrets,
+            run_started: Arc::default(),
             currencies: Arc::default(),
         }
     }

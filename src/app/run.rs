@@ -29,11 +29,11 @@ use crate::{
 const CHUNK: usize = 256;
 const WRITTEN_AT_ONCE: usize = 2_000;
 
-/// How long a worker has a run: long enough for several chunks.
-const LEASE: Duration = Duration::from_secs(10);
+/// How long a worker has a run: longer than any chunk takes.
+const LEASE: Duration = Duration::from_secs(3);
 
-/// How often a worker looks for runs when there is none.
-const LOOK: Duration = Duration::from_millis(250);
+/// How often a worker looks for runs that another process started, or left.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// How long a list may take to be made before it counts as given up.
 const GIVEN_UP_AFTER_MS: u64 = 3_600_000;
@@ -168,6 +168,11 @@ impl App {
             .await?)
     }
 
+    /// Wakes this process's worker: a run was started.
+    pub fn run_was_started(&self) {
+        self.run_started.notify_one();
+    }
+
     /// Works runs until it is told to stop. An item that is queued then is still worked, or
     /// left to another worker.
     pub async fn work_runs(&self, stop: CancellationToken) {
@@ -184,6 +189,7 @@ impl App {
             if idle {
                 tokio::select! {
                     () = stop.cancelled() => return,
+                    () = self.run_started.notified() => {}
                     () = tokio::time::sleep(LOOK) => {}
                 }
             }

@@ -245,7 +245,9 @@ impl RunService for Api {
         &self,
         request: Request<pb::StartRunRequest>,
     ) -> Result<Response<pb::StartRunResponse>, Status> {
-        step!(self, request, "StartRun", StartRunResponse, RunEvent::Start)
+        let started = step!(self, request, "StartRun", StartRunResponse, RunEvent::Start);
+        self.app.run_was_started();
+        started
     }
 
     async fn pause_run(

@@ -1,9 +1,10 @@
 //! `check` names what was tampered with: the negative controls of its rules.
 
-use pledgebook::grpc::pb;
+use pledgebook::{clock::Clock, grpc::pb};
 
 use crate::{
     calls::{MatchedTo, shares},
+    ending::Road,
     harness::{Campaign, Tester, eur, id, terms},
 };
 
@@ -49,6 +50,30 @@ async fn lively(tester: &Tester) -> Campaign {
     let mistaken = campaign.pay(tester, "ch_2", &pledge, "5").await;
     campaign.reverse(tester, mistaken.entry()).await.unwrap();
     campaign
+}
+
+/// A campaign with shares, a refund that came back, a payout and two runs.
+async fn ended() -> Road {
+    let class = Some(shares("100", 0, 5));
+    let road = Road::open(Road::terms(&Clock::default()), class).await;
+    road.pays("ada", "250").await;
+    road.payout("po_1", "200", false).await;
+    road.buy("100").await;
+    let allotment = road.plan_allotment(pb::AllotmentMethod::ProRata).await;
+    road.runs_well(&allotment).await;
+    let refunds = road.plan_refunds().await;
+    road.runs_well(&refunds).await;
+    road.bridge().await;
+    let refund = road.refunds().await.remove(0);
+    let request = pb::FailRefundRequest {
+        request_id: id(),
+        refund: refund.name,
+        object_id: "came back".to_owned(),
+        failure_code: "account_closed".to_owned(),
+        ..Default::default()
+    };
+    road.treasurer.refunds().fail_refund(request).await.unwrap();
+    road
 }
 
 /// The rules that are broken, in their order.
@@ -311,8 +336,69 @@ const TAMPERED: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// The same of a campaign that has come to its end.
+const TAMPERED_AT_THE_END: &[(&str, &[&str])] = &[
+    (
+        "UPDATE payment SET reserved = reserved + 1 WHERE campaign_id = $1",
+        &["history_of_payments", "payment_reserved"],
+    ),
+    (
+        "UPDATE payment SET allotted = allotted - 1, held = held + 1
+         WHERE campaign_id = $1 AND allotted > 0",
+        &["history_of_payments", "payment_money", "tally"],
+    ),
+    (
+        "UPDATE refund SET state = 'settled' WHERE campaign_id = $1 AND state = 'failed'",
+        &["history_of_refunds", "refunds_are_their_payments"],
+    ),
+    (
+        "UPDATE refund SET requested_by = 'nobody' WHERE campaign_id = $1",
+        &["history_of_refunds"],
+    ),
+    (
+        "DELETE FROM effect WHERE campaign_id = $1 AND effect = 'payout'",
+        &["movements_post_once"],
+    ),
+    (
+        "UPDATE effect SET amount = amount + 1 WHERE campaign_id = $1 AND effect = 'refund_failed'",
+        &["movements_post_once"],
+    ),
+    (
+        "UPDATE payout SET failure_code = 'none' WHERE campaign_id = $1",
+        &["history_of_payouts"],
+    ),
+    (
+        "UPDATE lot SET units = units + 1 WHERE campaign_id = $1",
+        &["history_of_lots", "lots_are_shares_held"],
+    ),
+    (
+        "UPDATE lot SET certificate = certificate + 7 WHERE campaign_id = $1",
+        &["history_of_lots", "lots_are_shares_held"],
+    ),
+    (
+        "UPDATE run SET planned_at = planned_at - interval '1 day' WHERE campaign_id = $1",
+        &["history_of_runs"],
+    ),
+    (
+        "UPDATE run SET done = done - 1 WHERE campaign_id = $1",
+        &["runs_count_their_items"],
+    ),
+    (
+        "UPDATE run_item SET amount = amount + 1 WHERE campaign_id = $1 AND position = 1",
+        &["runs_count_their_items", "run_items_chain"],
+    ),
+    (
+        "UPDATE run_item SET change_no = 1 WHERE campaign_id = $1",
+        &["run_items_are_worked_once"],
+    ),
+    (
+        "UPDATE tally SET certificates = certificates + 1, returned = 0 WHERE campaign_id = $1",
+        &["tally"],
+    ),
+];
+
 /// All that a campaign has.
-const TABLES: [&str; 19] = [
+const TABLES: [&str; 24] = [
     "campaign_head",
     "account",
     "balance",
@@ -332,6 +418,11 @@ const TABLES: [&str; 19] = [
     "money_account",
     "payment",
     "effect",
+    "payout",
+    "refund",
+    "lot",
+    "run",
+    "run_item",
 ];
 
 /// One statement for each of the tables.
@@ -342,27 +433,35 @@ fn each(statement: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_tampered_with_is_named() {
-    let tester = Tester::start().await;
-    let campaign = lively(&tester).await;
+    let road = ended().await;
+    let tester = &road.tester;
+    let campaign = lively(tester).await;
     tester.must_be_clean(&campaign.name).await;
+    tester.must_be_clean(&road.campaign.name).await;
     // Not even a superuser's tampering passes the triggers unless they are taken off.
     let database = &tester.database;
     let careless = "UPDATE line SET amount = amount + 1";
     assert!(database.execute("postgres", careless).await.is_err());
     let off = each("ALTER TABLE {} DISABLE TRIGGER ALL");
     let keep = each("CREATE TABLE kept.{} AS TABLE public.{}");
-    let unbound = "ALTER TABLE payment DROP CONSTRAINT parts_of_a_payment_are_the_whole";
+    let unbound = "ALTER TABLE payment DROP CONSTRAINT parts_of_a_payment_are_the_whole,
+        DROP CONSTRAINT no_more_is_reserved_than_stands";
     let prepared = format!("CREATE SCHEMA kept; {keep}; {off}; {unbound}");
     database.execute("postgres", &prepared).await.unwrap();
     let restored = each("DELETE FROM public.{}; INSERT INTO public.{} TABLE kept.{}");
 
-    let id = campaign.name.strip_prefix("campaigns/").unwrap();
     let mut missed = Vec::new();
-    for (statement, rules) in TAMPERED {
+    let campaigns = [(&campaign, TAMPERED), (&road.campaign, TAMPERED_AT_THE_END)];
+    let tampered = campaigns.iter().flat_map(|(campaign, tampered)| {
+        let each = tampered.iter();
+        each.map(move |(statement, rules)| (*campaign, *statement, *rules))
+    });
+    for (campaign, statement, rules) in tampered {
+        let id = campaign.name.strip_prefix("campaigns/").unwrap();
         let statement = statement.replace("$1", &format!("'{id}'"));
         let tampered = format!("{restored}; {statement}");
         database.execute("postgres", &tampered).await.unwrap();
-        let named = broken(&tester, &campaign.name).await;
+        let named = broken(tester, &campaign.name).await;
         for rule in rules
             .iter()
             .filter(|rule| !named.iter().any(|named| named == *rule))
@@ -374,6 +473,7 @@ async fn whatever_is_tampered_with_is_named() {
     // Every rule has a control; the chart's has one of its own.
     let controlled: Vec<&str> = TAMPERED
         .iter()
+        .chain(TAMPERED_AT_THE_END)
         .flat_map(|(_, rules)| *rules)
         .copied()
         .collect();
@@ -411,6 +511,7 @@ async fn a_forgery_in_which_everything_adds_up_breaks_the_chain() {
                  debits_before_day = debits_before_day * 2 {of}"
         ),
         format!("UPDATE account_day SET debits = debits * 2, credits = credits * 2 {of}"),
+        format!("UPDATE tally SET unallocated = unallocated * 2 {of}"),
         format!("UPDATE payment SET gross = gross * 2, unallocated = unallocated * 2 {of}"),
         format!("UPDATE effect SET amount = amount * 2 {of}"),
         format!(

@@ -6,6 +6,7 @@
 //! control takes away what the attack names, and then it goes through.
 
 mod balances;
+mod endings;
 mod entries;
 mod numbers;
 mod protections;
@@ -263,6 +264,7 @@ fn attacks(books: &Books) -> Vec<Attack> {
     attacks.extend(numbers::attacks(books));
     attacks.extend(balances::attacks(books));
     attacks.extend(rows::attacks(books));
+    attacks.extend(endings::attacks(books));
     attacks.extend(protections::attacks(books));
     attacks
 }
@@ -370,6 +372,11 @@ async fn all_there_is(pool: &PgPool) -> Vec<(String, i64, String)> {
         "effect",
         "payment",
         "pledge",
+        "payout",
+        "refund",
+        "lot",
+        "run",
+        "run_item",
         "api_key",
         "_sqlx_migrations",
         "(SELECT tgname, tgenabled, tgrelid FROM pg_trigger)",
