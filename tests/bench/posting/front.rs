@@ -16,7 +16,9 @@ use pledgebook::{
     app::App,
     book::{Books, Settings},
     clock::Clock,
-    grpc::pb::{self, payment_service_client::PaymentServiceClient},
+    grpc::pb::{
+        self, payment_service_client::PaymentServiceClient, run_service_client::RunServiceClient,
+    },
     id::ApiKeyId,
     report::Reports,
     secret::Secrets,
@@ -97,7 +99,7 @@ impl Part {
 }
 
 #[derive(Clone)]
-struct Bearer(MetadataValue<Ascii>);
+pub struct Bearer(MetadataValue<Ascii>);
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
@@ -108,16 +110,17 @@ impl Interceptor for Bearer {
     }
 }
 
-type Client = PaymentServiceClient<InterceptedService<Channel, Bearer>>;
+pub type Client = PaymentServiceClient<InterceptedService<Channel, Bearer>>;
 
 /// A server's process, and clients that are connected to it.
-struct Server {
+pub struct Server {
     child: Child,
-    clients: Vec<Client>,
+    pub clients: Vec<Client>,
+    channel: Channel,
 }
 
 impl Server {
-    async fn start(ledger: &Ledger, key: &str, echo: bool) -> Self {
+    pub async fn start(ledger: &Ledger, key: &str, echo: bool) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
             .arg("serve")
@@ -132,19 +135,36 @@ impl Server {
         let address = lines.next_line().await.unwrap().unwrap();
         let bearer = Bearer(format!("Bearer {key}").parse().unwrap());
         let mut clients = Vec::new();
+        let mut first = None;
         for _ in 0..CONNECTIONS {
             let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
             let channel = endpoint.tcp_nodelay(true).connect().await.unwrap();
+            first.get_or_insert_with(|| channel.clone());
             clients.push(PaymentServiceClient::with_interceptor(
                 channel,
                 bearer.clone(),
             ));
         }
-        Self { child, clients }
+        Self {
+            child,
+            clients,
+            channel: first.unwrap(),
+        }
+    }
+
+    /// A client of runs, with another key.
+    pub fn runs(&self, key: &str) -> RunServiceClient<InterceptedService<Channel, Bearer>> {
+        let bearer = Bearer(format!("Bearer {key}").parse().unwrap());
+        RunServiceClient::with_interceptor(self.channel.clone(), bearer)
+    }
+
+    /// Ends it as a power cut would.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
     }
 
     /// The most memory that it has had, in MB.
-    fn most_memory(&self) -> f64 {
+    pub fn most_memory(&self) -> f64 {
         let path = format!("/proc/{}/status", self.child.id().unwrap());
         let status = std::fs::read_to_string(path).unwrap();
         let line = status
@@ -155,8 +175,9 @@ impl Server {
         kilobytes / 1_024.0
     }
 
-    async fn stop(mut self) {
+    pub async fn stop(mut self) {
         drop(self.clients);
+        drop(self.channel);
         drop(self.child.stdin.take());
         assert!(self.child.wait().await.unwrap().success());
     }
@@ -197,7 +218,7 @@ impl Requests {
     }
 }
 
-async fn key(ledger: &Ledger) -> String {
+pub async fn key(ledger: &Ledger) -> String {
     let store = Store::connect(&ledger.app, 1).await.unwrap();
     let secret = KeySecret::mint();
     let key = ApiKey {

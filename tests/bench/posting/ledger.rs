@@ -88,11 +88,11 @@ impl Ran {
     }
 }
 
-fn eur() -> Currency {
+pub fn eur() -> Currency {
     "EUR".parse().unwrap()
 }
 
-fn cents(units: i64) -> Money {
+pub fn cents(units: i64) -> Money {
     Money {
         amount: Amount::of_units(units),
         currency: eur(),
@@ -236,16 +236,21 @@ impl Ledger {
         }
     }
 
-    /// A database with a campaign that is open, so many members, and a pledge of each.
-    pub async fn found(place: &Place, database: &str, members: usize) -> Self {
-        place.database(database).await;
-        let ledger = Self {
+    /// A campaign that does not exist yet, in a database that does.
+    pub fn named(place: &Place, database: &str) -> Self {
+        Self {
             database: database.to_owned(),
             app: place.url("pledgebook_app", database),
             report: place.url("pledgebook_report", database),
             campaign: CampaignId::mint(),
             provider: MoneyAccountId::mint(),
-        };
+        }
+    }
+
+    /// A database with a campaign that is open, so many members, and a pledge of each.
+    pub async fn found(place: &Place, database: &str, members: usize) -> Self {
+        place.database(database).await;
+        let ledger = Self::named(place, database);
         let loader = Loader::open(&ledger).await;
         loader.store.head_ensure(ledger.campaign).await.unwrap();
         for command in ledger.opening() {
@@ -276,16 +281,28 @@ impl Ledger {
     }
 
     fn opening(&self) -> Vec<Command> {
+        let deadline = datetime!(2099-01-01 0:00 UTC);
+        self.opening_with(Amount::of_units(100_000_000_000_000), deadline, 7)
+    }
+
+    /// The commands that open the campaign; it succeeds with this minimum, which is its
+    /// target too.
+    pub fn opening_with(
+        &self,
+        minimum: Amount,
+        deadline: time::OffsetDateTime,
+        card_clearing_days: i32,
+    ) -> Vec<Command> {
         let terms = Terms {
             version: 0,
-            target: Amount::of_units(500_000_000_000_000),
-            minimum: Amount::of_units(100_000_000_000_000),
+            target: minimum,
+            minimum,
             maximum: Amount::MAX,
-            deadline: datetime!(2099-01-01 0:00 UTC),
+            deadline,
             minimum_members: 0,
             fee_bearer: FeeBearer::Underwriter,
             fee_bearer_note: String::new(),
-            card_clearing_days: 7,
+            card_clearing_days,
             direct_debit_clearing_days: 60,
             bank_transfer_clearing_days: 1,
         };
@@ -340,7 +357,7 @@ impl Ledger {
     }
 }
 
-fn member_of(n: usize) -> Command {
+pub fn member_of(n: usize) -> Command {
     let mut email_hash = [0; 32];
     email_hash[..8].copy_from_slice(&(n as u64).to_be_bytes());
     command(
@@ -392,7 +409,7 @@ impl Loader {
     }
 
     /// Carries a command out, which has to be done.
-    async fn done(&self, command: Command) {
+    pub async fn done(&self, command: Command) {
         let method = command.method;
         let outcome = self.books.submit(self.ledger.campaign, command, None).await;
         match outcome.unwrap() {

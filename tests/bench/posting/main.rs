@@ -14,6 +14,7 @@
 //! | `cala` | the crate cala-ledger, a program of its own |
 //! | `front` | this ledger and an echo behind gRPC |
 //! | `growth` | the same work on 100 thousand and on 10 million entries |
+//! | `runs` | an allotment and refunds of everybody, beside live payments and with kills |
 //! | `figures` | what was measured: medians, ratios, the table, the file |
 
 #![allow(
@@ -42,6 +43,7 @@ mod growth;
 mod ledger;
 mod naive;
 mod place;
+mod runs;
 
 use std::time::Duration;
 
@@ -68,6 +70,9 @@ struct Arguments {
     /// Only growth, and nothing else.
     #[arg(long)]
     only_growth: bool,
+    /// Only an allotment and refunds of so many members, and nothing else.
+    #[arg(long)]
+    only_runs: Option<usize>,
     /// Only the figures whose names begin so.
     #[arg(long)]
     only: Option<String>,
@@ -125,7 +130,9 @@ async fn compare(arguments: Arguments) {
     };
     let place = Place::start().await;
     let mut figures = Figures::begin(&place, &arguments.options()).await;
-    if !arguments.only_growth {
+    if let Some(members) = arguments.only_runs {
+        runs::measure(&place, members, &mut figures).await;
+    } else if !arguments.only_growth {
         rounds(
             &place,
             plan,
@@ -139,7 +146,8 @@ async fn compare(arguments: Arguments) {
         growth::measure(&place, arguments.entries, plan, &mut figures).await;
     }
     figures.print();
-    figures.write(arguments.only.is_some() || arguments.only_growth);
+    figures
+        .write(arguments.only.is_some() || arguments.only_growth || arguments.only_runs.is_some());
     place.stop().await;
 }
 
