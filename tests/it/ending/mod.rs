@@ -3,6 +3,7 @@
 
 mod cast;
 mod failure;
+mod refund;
 mod success;
 
 pub use cast::Road;
