@@ -480,7 +480,7 @@ pub(super) fn expire(
     let mut decision = Decision::default();
     let limit = usize::try_from(limit).unwrap_or(0);
     for pledge in world.run_out(now).take(limit) {
-        let event = if pledge.expires_at <= now {
+        let event = if campaign.offer_is_over() || pledge.expires_at <= now {
             PledgeEvent::Expire
         } else {
             PledgeEvent::Drop
@@ -493,9 +493,10 @@ pub(super) fn expire(
     Ok(decision)
 }
 
-/// True when a pledge's time ran out, or its retries did.
-pub(super) fn has_run_out(pledge: &Pledge, now: OffsetDateTime) -> bool {
-    let expired = pledge.expires_at <= now && pledge.state.next(PledgeEvent::Expire).is_some();
+/// True when a pledge's time ran out, or its retries did, or the offer is over.
+pub(super) fn has_run_out(pledge: &Pledge, offer_is_over: bool, now: OffsetDateTime) -> bool {
+    let over = offer_is_over || pledge.expires_at <= now;
+    let expired = over && pledge.state.next(PledgeEvent::Expire).is_some();
     let retries_over = pledge.errored_at.is_some_and(|at| at + RETRY_PERIOD <= now);
     expired || (retries_over && pledge.state.next(PledgeEvent::Drop).is_some())
 }

@@ -76,7 +76,9 @@ pub(super) fn must_allow(
         StageEvent::FinishRefunding | StageEvent::Archive => {
             nothing_left(tally.held, "application money is left")?;
             nothing_left(tally.refundable, "refunds are left to be sent")?;
-            nothing_left(tally.unallocated, "unallocated receipts are left")
+            nothing_left(tally.unallocated, "unallocated receipts are left")?;
+            let promised = world.own_balance(Code::CommitmentsContra);
+            nothing_left(promised, "promises are left that have run out")
         }
         StageEvent::StartGathering
         | StageEvent::StartPledging

@@ -209,6 +209,13 @@ impl Campaign {
         self.taking_stage().takes_money()
     }
 
+    /// True once nothing can be pledged or paid any more: what is promised runs out.
+    #[must_use]
+    pub fn offer_is_over(&self) -> bool {
+        let stage = self.taking_stage();
+        !stage.is_before_open() && !stage.takes_money()
+    }
+
     /// The class of money that names none: the only one there is.
     #[must_use]
     pub fn only_class(&self) -> Option<ShareClassId> {

@@ -474,8 +474,8 @@ pub(super) fn match_receipt(
     if !payment.unallocated.is_positive() {
         return Err(payment.refuse("none of its money is unallocated"));
     }
-    if payment.reserved.is_positive() {
-        return Err(payment.refuse("a refund of it is under way"));
+    if payment.reserved.is_positive() || payment.refunded.is_positive() {
+        return Err(payment.refuse("it goes back, or a part of it has gone"));
     }
     let (Some(member), pledge) = payer(world, whose, false)? else {
         return Err(Refusal::field("payer", "a member or a pledge").into());

@@ -213,9 +213,10 @@ impl World {
 
     /// Pledges that have run out, among those that were read.
     pub(in crate::domain) fn run_out(&self, now: OffsetDateTime) -> impl Iterator<Item = &Pledge> {
+        let over = self.campaign.as_ref().is_some_and(Campaign::offer_is_over);
         self.pledges
             .values()
-            .filter(move |pledge| pledge::has_run_out(pledge, now))
+            .filter(move |pledge| pledge::has_run_out(pledge, over, now))
     }
 }
 

@@ -9,6 +9,7 @@ use super::{Read, StoreError, Tx};
 use crate::{
     domain::{
         Needs, World,
+        campaign::Campaign,
         pledge::{Pledge, PledgeState, RETRY_PERIOD},
     },
     id::{CampaignId, MemberId, PledgeId, ShareClassId},
@@ -91,10 +92,13 @@ pub(super) async fn pledges(
             .extend(found.map(|pledge| (pledge.id, pledge)));
     }
     if needs.run_out > 0 {
+        let over = world.campaign.as_ref().is_some_and(Campaign::offer_is_over);
         let found = pledges_where(tx, world.id, |query| {
             query
                 .push(" AND state IN ('committed', 'part_paid', 'errored') AND (expires_at <= ")
                 .push_bind(now)
+                .push(" OR ")
+                .push_bind(over)
                 .push(" OR (state = 'errored' AND errored_at <= ")
                 .push_bind(now - RETRY_PERIOD)
                 .push(")) ORDER BY pledge_id LIMIT ")

@@ -112,6 +112,9 @@ async fn an_acquisition_that_is_lost_before_the_allotment_is_an_ordinary_refund(
 async fn a_campaign_that_is_cancelled_while_open_gives_everything_back() {
     let road = Road::open(Road::terms(&Clock::default()), None).await;
     road.pays("ada", "60").await;
+    // Promised, and never paid: it ends with the offer, long before its deadline.
+    let ben = road.campaign.member(&road.tester, "ben@example.org").await;
+    road.campaign.pledge(&road.tester, &ben, "25").await;
     let unknown = pb::RecordPaymentRequest {
         payer: None,
         ..road.campaign.payment("ch_nobody", "", "7")
@@ -143,7 +146,24 @@ async fn a_campaign_that_is_cancelled_while_open_gives_everything_back() {
         .record_payment(late)
         .await
         .unwrap();
-    refund_everybody(&road, 3).await;
+    step!(road, start_refunding, StartRefundingRequest).unwrap();
+    let run = road.plan_refunds().await;
+    road.runs_well(&run).await;
+    road.bridge().await;
+    let promised = step!(road, finish_refunding, FinishRefundingRequest).unwrap_err();
+    assert_eq!(reason(&promised), "CAMPAIGN_STAGE");
+    let request = pb::ExpirePledgesRequest {
+        request_id: id(),
+        campaign: road.campaign.name.clone(),
+        ..Default::default()
+    };
+    road.treasurer
+        .pledges()
+        .expire_pledges(request)
+        .await
+        .unwrap();
+    step!(road, finish_refunding, FinishRefundingRequest).unwrap();
+    step!(road, archive_campaign, ArchiveCampaignRequest).unwrap();
     let none: [&str; 0] = [];
     assert_eq!(road.balances().await, none);
     let refunds = road.refunds().await;
