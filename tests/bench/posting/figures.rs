@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::place::Place;
 
 /// What each figure has to come to: "at least" and "aim", and whether more is better.
-const GOALS: [(&str, f64, f64, bool); 16] = [
+const GOALS: [(&str, f64, f64, bool); 18] = [
     ("book_vs_copy", 0.40, 0.55, true),
     ("book64_vs_naive", 12.0, 25.0, true),
     ("book64_vs_cala", 50.0, 100.0, true),
@@ -25,6 +25,8 @@ const GOALS: [(&str, f64, f64, bool); 16] = [
     ("growth_trial_balance", 2.0, 1.2, false),
     ("bytes_per_posting", 1_000.0, 650.0, false),
     ("rss_4096_mb", 600.0, 300.0, false),
+    ("allotment_live_p99_vs_usual", 5.0, 3.0, false),
+    ("refunds_live_p99_vs_usual", 5.0, 3.0, false),
 ];
 
 #[derive(Default)]
