@@ -163,6 +163,10 @@ fn payment_before(payment: &Payment, entry: &JournalEntry) -> Result<Payment, Re
             .ok_or_else(moved_on)?;
         before.failure_code = String::new();
     } else if event == Event::ReceiptAllocated {
+        if payment.returned.is_positive() {
+            // It is owed to the member that would no longer be known.
+            return Err(moved_on());
+        }
         before.member = None;
         before.pledge = None;
     } else if event == Event::PaymentFee {
