@@ -651,7 +651,12 @@ pub(super) fn send_back(
             Amount::ZERO
         },
     };
-    let released = used.after_charge(due.charge);
+    // While the offer goes on, what stays of the payment keeps its fee deferred.
+    let released = if over {
+        used.after_charge(due.charge)
+    } else {
+        payment.clone()
+    };
     let after = Payment {
         reserved: released.reserved.saturating_add(due.amount),
         ..released
@@ -689,7 +694,9 @@ pub(super) fn send_back(
     } else {
         decision
     };
-    Ok(decision.postings(posting::costs_after_charge(
-        campaign, payment, due.charge, now,
-    )?))
+    if over {
+        let costs = posting::costs_after_charge(campaign, payment, due.charge, now)?;
+        decision = decision.postings(costs);
+    }
+    Ok(decision)
 }
