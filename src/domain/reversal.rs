@@ -93,7 +93,9 @@ pub(super) fn reverse(
         };
         return Err(not_reversible(instead));
     };
-    if !GOES_BACK.contains(&entry.event()) {
+    let about_another =
+        |line: &crate::ledger::Line| line.payment.is_some_and(|other| other != payment);
+    if !GOES_BACK.contains(&entry.event()) || entry.lines().iter().any(about_another) {
         return Err(not_reversible("record what undoes it"));
     }
     let payment = world.payment(payment)?;
