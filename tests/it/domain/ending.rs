@@ -90,17 +90,46 @@ impl Walk {
             }
             16..21 => self.step_run((kind, a, b)),
             21..24 => self.step_bank((kind, a, b), amount),
+            25..28 => self.take_back(a),
             24 => {
                 self.execute(Action::SuspendCampaign {
                     resume: a % 3 != 0,
                     reason: String::new(),
                 });
             }
-            _ if a < 100 => {
+            _ if a < 60 => {
                 self.advance();
             }
             _ => {}
         }
+    }
+
+    /// The payer's bank takes a whole payment back.
+    fn take_back(&mut self, pick: u8) {
+        let Some(payment) = self.payment(pick) else {
+            return;
+        };
+        let payment = &self.world.payments[&payment];
+        let action = Action::RecordFailure {
+            payment: payment.id,
+            account: payment.account,
+            object_id: payment.object_id.clone(),
+            failure_code: "disputed".to_owned(),
+            gross: None,
+            pledge: None,
+            occurred_at: None,
+            value_date: None,
+        };
+        self.execute(action);
+    }
+
+    /// From wherever it is to where everybody's money moves.
+    pub(super) fn come_to_the_end(&mut self) {
+        while !matches!(
+            self.world.campaign.as_ref().unwrap().stage,
+            Stage::Acquired | Stage::Refunding
+        ) && self.advance()
+        {}
     }
 
     fn step_refund(&mut self, (kind, a, b): (u8, u8, u8), amount: i64) {
@@ -128,10 +157,12 @@ impl Walk {
                     movement: self.movement(b % 8 == 0),
                 })
             }
-            8 => some(&self.refunds(RefundState::Submitted), a).map(|refund| Action::SettleRefund {
-                refund,
-                movement: self.movement(b % 8 == 0),
-            }),
+            8 => {
+                some(&self.refunds(RefundState::Submitted), a).map(|refund| Action::SettleRefund {
+                    refund,
+                    movement: self.movement(b % 8 == 0),
+                })
+            }
             9 => {
                 let mut sent = self.refunds(RefundState::Submitted);
                 sent.extend(self.refunds(RefundState::Settled));
@@ -473,7 +504,7 @@ impl Walk {
     }
 
     /// Nothing is left in the air: no flag, no request, no run, no refund to be sent.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         if self.world.campaign.as_ref().unwrap().stage == Stage::Suspended {
             assert!(self.advance());
         }

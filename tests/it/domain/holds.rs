@@ -1,6 +1,6 @@
 //! What must always hold, computed again from the posted lines.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use pledgebook::{
     domain::{
@@ -19,6 +19,8 @@ use super::{AUTHORISED, CAP, MAXIMUM, NOMINAL, Walk, eur};
 struct OfPayments {
     net: HashMap<(PaymentId, Code), i64>,
     charged: HashMap<PaymentId, i64>,
+    failed: HashSet<PaymentId>,
+    expensed: HashSet<PaymentId>,
 }
 
 fn at(code: Code, commodity: Commodity, owner: Owner) -> AccountKey {
@@ -54,6 +56,11 @@ impl Walk {
                 if let Some(payment) = line.line.payment {
                     let net = of_payments.net.entry((payment, account.code));
                     *net.or_default() += units;
+                    match posted.entry.event() {
+                        Event::PaymentLateFailure => of_payments.failed.insert(payment),
+                        Event::FeeExpensed => of_payments.expensed.insert(payment),
+                        _ => false,
+                    };
                     if posted.entry.event() == Event::FeeCharged && units > 0 {
                         *of_payments.charged.entry(payment).or_default() += units;
                     }
@@ -78,11 +85,7 @@ impl Walk {
         for member in &self.members {
             let owner = Owner::Member(*member);
             let units = -of(at(Code::SharesHeld, shares, owner));
-            let capital = -of(at(
-                Code::ShareCapital,
-                Commodity::Currency(eur()),
-                owner,
-            ));
+            let capital = -of(at(Code::ShareCapital, Commodity::Currency(eur()), owner));
             assert_eq!(capital, units * NOMINAL);
             held += units;
         }
@@ -149,8 +152,18 @@ impl Walk {
                 }
             };
             assert_eq!(parts, whole.units(), "{payment:?}");
+            // The fee of application money waits with it.
+            let waits = payment.held.is_positive() && payment.allotted.is_zero();
+            if waits && !self.is_abandoned() && !lines.failed.contains(&payment.id) {
+                assert!(!lines.expensed.contains(&payment.id), "{payment:?}");
+            }
             self.refunds_must_hold(payment);
         }
+    }
+
+    fn is_abandoned(&self) -> bool {
+        let campaign = self.world.campaign.as_ref().unwrap();
+        campaign.taking_stage().is_abandoned()
     }
 
     /// What refunds claim, have sent, and had come back is what their payment says.
@@ -161,22 +174,22 @@ impl Walk {
             let amounts = of_it.iter().filter(|refund| which(refund));
             amounts.map(|refund| refund.amount.units()).sum()
         };
-        let on_its_way = |refund: &Refund| {
-            matches!(refund.state, RefundState::Submitted | RefundState::Settled)
-        };
+        let on_its_way =
+            |refund: &Refund| matches!(refund.state, RefundState::Submitted | RefundState::Settled);
         assert_eq!(payment.refunded.units(), sum(&on_its_way), "{payment:?}");
         let came_back = |refund: &Refund| {
             let again = refund.state == RefundState::Approved && refund.attempt > 1;
             again || matches!(refund.state, RefundState::Failed | RefundState::Unclaimed)
         };
-        let returned = |refund: &Refund| came_back(refund) && refund.member.is_some();
+        let returned = |refund: &Refund| came_back(refund) && payment.member.is_some();
         assert_eq!(payment.returned.units(), sum(&returned), "{payment:?}");
         let claims = |refund: &Refund| {
             let first = matches!(refund.state, RefundState::Requested | RefundState::Approved);
-            (first && refund.attempt == 1) || (came_back(refund) && refund.member.is_none())
+            (first && refund.attempt == 1) || (came_back(refund) && payment.member.is_none())
         };
         assert_eq!(payment.reserved.units(), sum(&claims), "{payment:?}");
-        let stands = payment.held.units() + payment.refundable.units() + payment.unallocated.units();
+        let stands =
+            payment.held.units() + payment.refundable.units() + payment.unallocated.units();
         assert!(payment.reserved.units() <= stands, "{payment:?}");
     }
 
