@@ -245,10 +245,19 @@ pub(super) fn request(
 }
 
 /// True in the stages in which application money may go back one by one. Between success
-/// and the purchase it is spoken for; once an offer is over, its run sends it back and
-/// shares the costs out.
+/// and the purchase it is spoken for; while an offer that came to nothing is refunded, its
+/// run sends it back and shares the costs out. What stands there after all of that, since
+/// a late failure was taken back as a mistake, has no other way out.
 fn gives_up_application_money(stage: Stage) -> bool {
-    matches!(stage, Stage::Open | Stage::Closing | Stage::Acquired)
+    matches!(
+        stage,
+        Stage::Open
+            | Stage::Closing
+            | Stage::Acquired
+            | Stage::Allotted
+            | Stage::Refunded
+            | Stage::Closed
+    )
 }
 
 /// Agrees to a refund that somebody else asked for. What of it is still application money
@@ -642,7 +651,12 @@ pub(super) fn send_back(
             Amount::ZERO
         },
     };
-    let released = used.after_charge(due.charge);
+    // While the offer goes on, what stays of the payment keeps its fee deferred.
+    let released = if over {
+        used.after_charge(due.charge)
+    } else {
+        payment.clone()
+    };
     let after = Payment {
         reserved: released.reserved.saturating_add(due.amount),
         ..released
@@ -680,7 +694,9 @@ pub(super) fn send_back(
     } else {
         decision
     };
-    Ok(decision.postings(posting::costs_after_charge(
-        campaign, payment, due.charge, now,
-    )?))
+    if over {
+        let costs = posting::costs_after_charge(campaign, payment, due.charge, now)?;
+        decision = decision.postings(costs);
+    }
+    Ok(decision)
 }

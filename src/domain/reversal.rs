@@ -93,7 +93,9 @@ pub(super) fn reverse(
         };
         return Err(not_reversible(instead));
     };
-    if !GOES_BACK.contains(&entry.event()) {
+    let about_another =
+        |line: &crate::ledger::Line| line.payment.is_some_and(|other| other != payment);
+    if !GOES_BACK.contains(&entry.event()) || entry.lines().iter().any(about_another) {
         return Err(not_reversible("record what undoes it"));
     }
     let payment = world.payment(payment)?;
@@ -163,6 +165,10 @@ fn payment_before(payment: &Payment, entry: &JournalEntry) -> Result<Payment, Re
             .ok_or_else(moved_on)?;
         before.failure_code = String::new();
     } else if event == Event::ReceiptAllocated {
+        if payment.returned.is_positive() {
+            // It is owed to the member that would no longer be known.
+            return Err(moved_on());
+        }
         before.member = None;
         before.pledge = None;
     } else if event == Event::PaymentFee {

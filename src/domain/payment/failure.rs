@@ -180,6 +180,11 @@ fn failed_late(
         lost: allotted
             .saturating_add(payment.refunded)
             .saturating_add(payment.charged),
+        // What is paid on a pledge is what its payments hold or have turned into shares.
+        unpaid: payment
+            .held
+            .saturating_add(payment.allotted)
+            .saturating_sub(allotted),
     };
     let entry = posting::late_failure(
         campaign,
@@ -197,13 +202,9 @@ fn failed_late(
         ..payment.emptied(state)
     };
     let claim = claim(world, key, payment.gross, Some(payment.id));
-    // What is paid on a pledge is what its payments hold or have turned into shares.
-    let less = payment
-        .held
-        .saturating_add(payment.allotted)
-        .saturating_sub(allotted);
-    let unpaid = pledge.filter(|_| less.is_positive()).map(|pledge| {
-        let unpaid = pledge.with_paid(pledge.paid.saturating_sub(less));
+    let unpaid = pledge.filter(|_| split.unpaid.is_positive());
+    let unpaid = unpaid.map(|pledge| {
+        let unpaid = pledge.with_paid(pledge.paid.saturating_sub(split.unpaid));
         Put::Pledge(unpaid.after_failed_charge(now))
     });
     let lots = taken_back

@@ -318,11 +318,12 @@ pub(in crate::domain) fn fee_charged(
         .finish()
 }
 
-/// The account of a refund's or unknown payer's money.
-fn owed(campaign: &Campaign, refund: &Refund, code: Code) -> AccountKey {
+/// The account of a refund's or unknown payer's money: whose it is now, which may have
+/// become known since the refund was asked for.
+fn owed(campaign: &Campaign, payment: &Payment, code: Code) -> AccountKey {
     match code {
-        Code::UnallocatedReceipts => account(campaign, code, Owner::Payment(refund.payment)),
-        _ => members(campaign, code, refund.member),
+        Code::UnallocatedReceipts => account(campaign, code, Owner::Payment(payment.id)),
+        _ => members(campaign, code, payment.member),
     }
 }
 
@@ -345,7 +346,7 @@ pub(in crate::domain) fn refund_sent(
     };
     Draft::new(Event::RefundSent, occurred_at, value_date)
         .about(Some(refund.payment), payment.pledge)
-        .debit(owed(campaign, refund, from), refund.amount)
+        .debit(owed(campaign, payment, from), refund.amount)
         .credit(through, refund.amount)
         .finish()
 }
@@ -381,10 +382,10 @@ pub(in crate::domain) fn refund_failed(
     };
     let to = if payment.state == PaymentState::LateFailed {
         own(campaign, Code::ReversalLosses)
-    } else if refund.member.is_some() {
-        owed(campaign, refund, Code::RefundsReturned)
+    } else if payment.member.is_some() {
+        owed(campaign, payment, Code::RefundsReturned)
     } else {
-        owed(campaign, refund, Code::UnallocatedReceipts)
+        owed(campaign, payment, Code::UnallocatedReceipts)
     };
     Draft::new(Event::RefundFailed, occurred_at, value_date)
         .about(Some(refund.payment), payment.pledge)

@@ -195,6 +195,8 @@ pub(super) struct Split {
     pub(super) shares: Option<(ShareClass, i64)>,
     /// What is gone from the ledger already, and lost twice.
     pub(super) lost: Amount,
+    /// What is unpaid again on its pledge: its application money, and what was shares.
+    pub(super) unpaid: Amount,
 }
 
 /// The whole payment goes back: split(D) / 1000 or 1100, and on an open pledge
@@ -235,9 +237,9 @@ pub(super) fn late_failure(
         Some(pledge) => draft
             .debit(
                 members(campaign, Code::Commitments, Some(pledge.member)),
-                payment.held,
+                split.unpaid,
             )
-            .credit(own(campaign, Code::CommitmentsContra), payment.held),
+            .credit(own(campaign, Code::CommitmentsContra), split.unpaid),
     }
     .finish()
 }
