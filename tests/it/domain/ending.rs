@@ -484,6 +484,8 @@ impl Walk {
             }
             if !self.advance() {
                 self.settle();
+                // What nobody can pay any more is released.
+                self.execute(Action::ExpirePledges { limit: 500 });
                 assert!(self.advance(), "{:?}", self.world.campaign);
             }
         }
