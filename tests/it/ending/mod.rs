@@ -2,7 +2,10 @@
 //! trial balance that is written out.
 
 mod cast;
+pub mod crowd;
 mod failure;
+mod races;
 mod success;
 
 pub use cast::Road;
+pub(crate) use cast::step;
