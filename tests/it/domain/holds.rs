@@ -12,7 +12,7 @@ use pledgebook::{
     money::Commodity,
 };
 
-use super::{AUTHORISED, CAP, MAXIMUM, NOMINAL, Walk, eur};
+use super::{AUTHORISED, CAP, MAXIMUM, NOMINAL, PRICE, Walk, eur};
 
 /// What the lines of one payment come to: by account, and what they say of charges.
 #[derive(Default)]
@@ -156,6 +156,10 @@ impl Walk {
             let waits = payment.held.is_positive() && payment.allotted.is_zero();
             if waits && !self.is_abandoned() && !lines.failed.contains(&payment.id) {
                 assert!(!lines.expensed.contains(&payment.id), "{payment:?}");
+            }
+            // Whole shares go back with the money that paid them.
+            if payment.state == PaymentState::LateFailed {
+                assert!(payment.allotted.units() < PRICE, "{payment:?}");
             }
             self.refunds_must_hold(payment);
         }

@@ -2,8 +2,11 @@
 //! trial balance that is written out.
 
 mod cast;
+pub mod crowd;
 mod failure;
 mod refund;
+mod races;
 mod success;
 
 pub use cast::Road;
+pub(crate) use cast::step;

@@ -4,6 +4,7 @@
 //! every answer that was given.
 
 mod clients;
+mod ending;
 mod model;
 mod process;
 
