@@ -6,3 +6,4 @@ mod failure;
 mod success;
 
 pub use cast::Road;
+pub(crate) use cast::step;
