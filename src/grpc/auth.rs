@@ -191,7 +191,12 @@ fn policy(path: &str) -> Option<Policy> {
 
         "ReportService/GetTrialBalance"
         | "ReportService/GetGeneralLedger"
-        | "ReportService/GetCoverage" => READS,
+        | "ReportService/GetCoverage"
+        | "ReportService/GetShareRegister"
+        | "ReportService/GetRefundRun"
+        | "ReportService/GetFees"
+        | "ReportService/GetDailySeries"
+        | "ReportService/GetCashFlow" => READS,
         "ReportService/GetBackerStatement" | "ReportService/GetCampaignProgress" => SEES,
 
         "AdminService/CreateApiKey" | "AdminService/ListApiKeys" | "AdminService/RevokeApiKey" => {

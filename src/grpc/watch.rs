@@ -45,11 +45,11 @@ fn progress_of(progress: &PublicProgress) -> pb::PublicProgress {
         pledging_members: progress.pledging_members,
         pledged: money(progress.pledged),
         paying_members: progress.paying_members,
-        collected: money(progress.held),
+        collected: money(progress.collected),
         target: money(progress.target),
         minimum: money(progress.minimum),
         deadline: Some(timestamp_of(progress.deadline)),
-        collected_basis_points: progress.held_basis_points().unwrap_or(0),
+        collected_basis_points: progress.collected_basis_points().unwrap_or(0),
     }
 }
 

@@ -20,6 +20,11 @@
 //! | `changes` | what was recorded after a change, and the progress that it came to |
 //! | `watch` | the same as it happens, to everybody who watches |
 //! | `coverage` | what is held against what is owed |
+//! | `share_register` | who holds which shares, lot by lot |
+//! | `refund_run` | a run of refunds, tied to what the ledger owes |
+//! | `fees` | what was charged, where it stands and who bore it |
+//! | `daily_series` | what happened on each day |
+//! | `cash_flow` | what came in and went out on each account of money |
 //! | `check` | every stored number recomputed |
 //!
 //! Amounts are sums of `bigint`, which PostgreSQL makes `numeric`; the cast back
@@ -27,32 +32,42 @@
 
 mod accounts;
 mod backer_statement;
+mod cash_flow;
 mod changes;
 mod check;
 mod coverage;
+mod daily_series;
 mod entries;
+mod fees;
 mod general_ledger;
 mod head;
 mod progress;
 mod public_progress;
+mod refund_run;
+mod share_register;
 mod trial_balance;
 mod watch;
 
 use std::fmt;
 
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 pub use accounts::{AccountView, AsOf, BalanceAsOf};
 pub use backer_statement::{BackerStatement, BackerStatementRow, HeldShares};
+pub use cash_flow::{CashFlow, CashFlowQuery, CashFlowRow, Flow};
 pub use changes::{Change, Changes};
 pub use check::{CheckResult, Difference};
 pub use coverage::{Coverage, CoverageRow};
+pub use daily_series::{DailySeries, Day, Days};
 pub use entries::EntryView;
+pub use fees::{FeeKind, FeeRow, Fees};
 pub use general_ledger::{GeneralLedger, GeneralLedgerRow, LineCursor};
 pub use head::{Basis, Head};
 pub use progress::{Progress, ProgressRow, Rung};
 pub use public_progress::PublicProgress;
+pub use refund_run::{RefundRun, RefundRunRow, RefundRunTotal, RefundTie, RunRefund};
+pub use share_register::{RegisterCapital, RegisterClass, RegisterLot, ShareRegister};
 pub use trial_balance::{
     Period, Sides, TrialBalance, TrialBalanceQuery, TrialBalanceRow, TrialBalanceTotal,
 };
@@ -174,4 +189,25 @@ fn account_key(number: i16, commodity: &str, owner: Uuid) -> Result<AccountKey, 
 fn plus(sum: Amount, amount: Amount) -> Result<Amount, ReportError> {
     let too_much = || unreadable("a sum leaves the range of an amount".to_owned());
     sum.checked_add(amount).ok_or_else(too_much)
+}
+
+/// What the accounts of a code in the campaign's currency stood at together as of the
+/// report's entry, debit positive; nothing for codes that were not used.
+async fn balances_of<const CODES: usize>(
+    snapshot: &mut PgConnection,
+    head: &Head,
+    codes: [Code; CODES],
+) -> Result<[Amount; CODES], ReportError> {
+    let rows = sqlx::query_file!(
+        "src/report/balances_of_codes.sql",
+        head.campaign.0,
+        head.entry_number,
+        head.currency.code(),
+        &codes.map(Code::number)[..],
+    );
+    let rows = rows.fetch_all(snapshot).await?;
+    Ok(codes.map(|code| {
+        let row = rows.iter().find(|row| row.code == code.number());
+        row.map_or(Amount::ZERO, |row| Amount::of_units(row.balance))
+    }))
 }

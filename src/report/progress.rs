@@ -1,4 +1,5 @@
-//! The ladder of certainty: signed, pledged, captured, available, cleared.
+//! The ladder of certainty: signed, pledged, authorised, captured, available, cleared,
+//! allotted. Money climbs it once: what has become shares still counts as captured.
 //!
 //! What is expected to fall away is this campaign's own experience, and a rung
 //! says nothing while there is none:
@@ -7,8 +8,9 @@
 //! |---|---|
 //! | signed | none: a signature promises no money |
 //! | pledged | what was promised on pledges that closed and never paid ÷ all that was ever promised |
+//! | authorised | none: no hold has been seen to fail yet |
 //! | captured, available | gross of late failures ÷ gross of late failures and of payments that stand |
-//! | cleared | 0: that is what cleared means |
+//! | cleared, allotted | 0: that is what cleared means |
 
 use time::{Date, OffsetDateTime};
 
@@ -22,12 +24,16 @@ pub enum Rung {
     Signed,
     /// Pledged, paid or not.
     Pledged,
-    /// Taken by a provider or credited by a bank, and held.
+    /// Held on cards and not taken yet: 9100.
+    Authorised,
+    /// Taken by a provider or credited by a bank: held, or turned into shares.
     Captured,
     /// Of that, what the provider has made available.
     Available,
     /// Of that, what can no longer be taken back in the ordinary course.
     Cleared,
+    /// Turned into shares; its members are those who hold shares.
+    Allotted,
 }
 
 /// The ladder of certainty.
@@ -117,6 +123,12 @@ impl Reports {
             rows: vec![
                 signed,
                 rung(Rung::Pledged, row.pledging_members, row.pledged, closed),
+                rung(
+                    Rung::Authorised,
+                    row.authorised_members,
+                    row.authorised,
+                    None,
+                ),
                 rung(Rung::Captured, row.captured_members, row.captured, failed),
                 rung(
                     Rung::Available,
@@ -125,6 +137,7 @@ impl Reports {
                     failed,
                 ),
                 rung(Rung::Cleared, row.cleared_members, row.cleared, Some(0)),
+                rung(Rung::Allotted, row.allotted_members, row.allotted, Some(0)),
             ],
             target,
             minimum,

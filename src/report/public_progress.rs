@@ -29,8 +29,8 @@ pub struct PublicProgress {
     pub pledged: Amount,
     /// Members whose money the campaign holds.
     pub paying_members: i64,
-    /// What was paid and is held for shares.
-    pub held: Amount,
+    /// What was paid and is held for shares, or has become shares.
+    pub collected: Amount,
     /// The target.
     pub target: Amount,
     /// The minimum.
@@ -40,10 +40,10 @@ pub struct PublicProgress {
 }
 
 impl PublicProgress {
-    /// What is held, in hundredths of a per cent of the minimum, rounded down.
+    /// What is collected, in hundredths of a per cent of the minimum, rounded down.
     #[must_use]
-    pub fn held_basis_points(&self) -> Option<i64> {
-        self.held.basis_points_of(self.minimum)
+    pub fn collected_basis_points(&self) -> Option<i64> {
+        self.collected.basis_points_of(self.minimum)
     }
 }
 
@@ -78,7 +78,7 @@ pub(super) async fn read(
         pledging_members: row.pledging_members,
         pledged: Amount::of_units(row.pledged),
         paying_members: row.paying_members,
-        held: Amount::of_units(row.held),
+        collected: Amount::of_units(row.collected),
         target: Amount::of_units(row.target),
         minimum: Amount::of_units(row.minimum),
         deadline: row.deadline,

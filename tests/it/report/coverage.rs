@@ -5,6 +5,7 @@ use pledgebook::grpc::pb;
 use super::story;
 use crate::{
     calls::{amount, refused},
+    ending::Road,
     harness::{Campaign, Tester},
 };
 
@@ -23,6 +24,19 @@ fn rows(report: &pb::GetCoverageResponse) -> Vec<String> {
         format!("{} {counts} {}", row.code, amount(&row.amount))
     };
     report.rows.iter().map(row).collect()
+}
+
+/// The rows on a road, and what is held of what is owed.
+pub(super) async fn of(road: &Road) -> Vec<String> {
+    let report = draw(&road.tester, &road.campaign.name).await;
+    let mut rows = rows(&report);
+    rows.push(format!(
+        "= {} of {}, {}",
+        amount(&report.held),
+        amount(&report.owed),
+        report.coverage_basis_points
+    ));
+    rows
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,14 @@
 //! Reports: each number written out, and the same again when drawn again.
 
 mod coverage;
+mod fees;
+mod flow;
 mod general_ledger;
 mod progress;
 mod redrawn;
+mod refunds;
+mod series;
+mod shares;
 mod statement;
 mod trial_balance;
 

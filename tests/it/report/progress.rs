@@ -5,6 +5,7 @@ use time::Duration;
 
 use crate::{
     calls::{PaidBy, ReceivedFrom, amount, day, refused},
+    ending::Road,
     harness::{Campaign, Tester, eur, id, terms},
 };
 
@@ -34,6 +35,11 @@ fn rungs(report: &pb::GetCampaignProgressResponse) -> Vec<String> {
         )
     };
     report.rows.iter().map(row).collect()
+}
+
+/// The rungs on a road.
+pub(super) async fn of(road: &Road) -> Vec<String> {
+    rungs(&draw(&road.tester, &road.campaign.name).await)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,9 +75,11 @@ async fn money_climbs_from_captured_to_cleared_as_the_days_pass() {
         [
             "Signed 1  0 0 -1",
             "Pledged 1 250.00 5000 2500 0",
+            "Authorised 0 0.00 0 0 -1",
             "Captured 0 0.00 0 0 -1",
             "Available 0 0.00 0 0 -1",
             "Cleared 0 0.00 0 0 0",
+            "Allotted 0 0.00 0 0 0",
         ]
     );
     let request = pb::RecordPaymentRequest {
@@ -102,9 +110,11 @@ async fn money_climbs_from_captured_to_cleared_as_the_days_pass() {
         rungs(&report)[1..],
         [
             "Pledged 1 250.00 5000 2500 0",
+            "Authorised 0 0.00 0 0 -1",
             "Captured 2 333.33 6666 3333 0",
             "Available 2 183.33 3666 1833 0",
             "Cleared 0 0.00 0 0 0",
+            "Allotted 0 0.00 0 0 0",
         ]
     );
     assert_eq!(report.minimum_members, 2);
@@ -155,7 +165,7 @@ async fn money_climbs_from_captured_to_cleared_as_the_days_pass() {
     ] {
         tester.clock.shift(Duration::days(days));
         let report = draw(&tester, &campaign.name).await;
-        assert_eq!(rungs(&report)[3..], [available, cleared]);
+        assert_eq!(rungs(&report)[4..6], [available, cleared]);
     }
     assert_eq!(campaign.stands(&tester, "2100").await, "Cr 333.33");
     tester.must_be_clean(&campaign.name).await;
@@ -197,9 +207,11 @@ async fn the_expected_haircut_is_the_campaigns_own_experience() {
         [
             "Signed 0  0 0 -1",
             "Pledged 1 210.00 42 21 3000",
+            "Authorised 0 0.00 0 0 -1",
             "Captured 1 130.00 26 13 1334",
             "Available 1 130.00 26 13 1334",
             "Cleared 0 0.00 0 0 0",
+            "Allotted 0 0.00 0 0 0",
         ]
     );
     let request = pb::GetCampaignProgressRequest {

@@ -57,6 +57,27 @@ async fn drawn(
             ..Default::default()
         }));
     }
+    let flow = pb::GetCashFlowRequest {
+        campaign: campaign.clone(),
+        entry_number,
+        ..Default::default()
+    };
+    draw!(get_cash_flow(flow.clone()));
+    draw!(get_cash_flow(pb::GetCashFlowRequest {
+        date_basis: DateBasis::ValueDate.into(),
+        value_date: until.clone(),
+        after_value_date: after.clone(),
+        ..flow
+    }));
+    draw!(get_fees(pb::GetFeesRequest {
+        campaign: campaign.clone(),
+        entry_number,
+    }));
+    draw!(get_share_register(pb::GetShareRegisterRequest {
+        campaign: campaign.clone(),
+        entry_number,
+        ..Default::default()
+    }));
     draw!(get_coverage(pb::GetCoverageRequest {
         campaign: campaign.clone(),
         entry_number,
