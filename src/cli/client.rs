@@ -12,7 +12,9 @@ use crate::{
         self, campaign_service_client::CampaignServiceClient,
         ledger_service_client::LedgerServiceClient, member_service_client::MemberServiceClient,
         payment_service_client::PaymentServiceClient, pledge_service_client::PledgeServiceClient,
-        report_service_client::ReportServiceClient, webhook_service_client::WebhookServiceClient,
+        refund_service_client::RefundServiceClient, report_service_client::ReportServiceClient,
+        run_service_client::RunServiceClient, share_service_client::ShareServiceClient,
+        webhook_service_client::WebhookServiceClient,
     },
     money::{Amount, Currency},
 };
@@ -65,6 +67,9 @@ impl Clients {
         members: MemberServiceClient,
         pledges: PledgeServiceClient,
         payments: PaymentServiceClient,
+        refunds: RefundServiceClient,
+        runs: RunServiceClient,
+        shares: ShareServiceClient,
         ledger: LedgerServiceClient,
         reports: ReportServiceClient,
         webhooks: WebhookServiceClient,
@@ -77,6 +82,12 @@ pub(super) fn money(units: i64, currency: Currency) -> pb::Money {
         currency_code: currency.code().to_owned(),
         amount: Amount::of_units(units).display(currency),
     }
+}
+
+/// An amount that came over the wire.
+pub(super) fn amount_of(money: &pb::Money) -> Result<Amount, Failure> {
+    let currency: Currency = money.currency_code.parse()?;
+    Ok(Amount::parse(&money.amount, currency)?)
 }
 
 /// What an answer must hold.

@@ -269,7 +269,11 @@ impl Tester {
     }
 
     pub async fn start_with(settings: Settings) -> Self {
-        let database = Database::create().await;
+        Self::start_on(Database::create().await, settings).await
+    }
+
+    /// On a database in which something has happened already.
+    pub async fn start_on(database: Database, settings: Settings) -> Self {
         let clock = Clock::default();
         let server = Server::start(&database, clock.clone(), settings).await;
         let mut keys = HashMap::new();

@@ -22,6 +22,7 @@ mod book;
 mod calls;
 mod campaign;
 mod check;
+mod demo;
 mod domain;
 mod ending;
 mod harness;

@@ -7,7 +7,8 @@ use prost_types::Timestamp;
 use time::Duration;
 
 use super::{
-    plan::{Plan, What},
+    cast::Players,
+    plan::{ALONE, LAST_DAY, Plan, What},
     provider::Provider,
     run::Run,
 };
@@ -24,14 +25,13 @@ use crate::{
 /// So many calls at once: enough that they share the book's batches.
 const AT_ONCE: usize = 64;
 
-/// From the first day to the deadline.
-const OFFER_DAYS: i64 = 45;
-
 /// A campaign that is being played.
 pub(super) struct Playing {
     pub(super) plan: Plan,
     pub(super) run: Run,
+    /// The admin's.
     pub(super) clients: Clients,
+    pub(super) players: Players,
     pub(super) clock: Clock,
     pub(super) provider: Provider,
     /// The campaign's resource name.
@@ -49,6 +49,10 @@ pub(super) struct Known {
     pub(super) members: HashMap<usize, String>,
     pub(super) pledges: HashMap<usize, String>,
     pub(super) payments: HashMap<usize, String>,
+    /// The payout that is under way.
+    pub(super) payout: Option<String>,
+    /// The run that refunds.
+    pub(super) refund_run: Option<String>,
 }
 
 /// What an act taught.
@@ -89,12 +93,13 @@ impl Playing {
     pub(super) async fn begin(
         plan: Plan,
         run: Run,
-        clients: Clients,
+        players: Players,
         clock: Clock,
         http: &str,
     ) -> Result<Self, Failure> {
         let key = plan.offer.key;
         let ids = Ids { run, key };
+        let clients = players.admin.clone();
         let mut campaigns = clients.campaigns();
         let request = pb::CreateCampaignRequest {
             request_id: ids.of("create"),
@@ -136,6 +141,7 @@ impl Playing {
             plan,
             run,
             clients,
+            players,
             clock,
             name,
             share_class,
@@ -149,16 +155,17 @@ impl Playing {
     pub(super) async fn play(&mut self, day: i64) -> Result<Vec<String>, Failure> {
         self.learn_notified_payments(day).await?;
         let mut story = Vec::new();
-        for round in 0..=2 {
+        for round in 0..=ALONE {
             let when = (day, round);
             let acts = &self.plan.acts;
-            let first = acts.partition_point(|act| (act.day, act.what.round()) < when);
-            let end = acts.partition_point(|act| (act.day, act.what.round()) <= when);
-            let learned: Vec<Learned> = stream::iter(first..end)
-                .map(|number| self.perform(number))
-                .buffer_unordered(AT_ONCE)
-                .try_collect()
-                .await?;
+            let first = acts.partition_point(|act| (act.day, act.round) < when);
+            let end = acts.partition_point(|act| (act.day, act.round) <= when);
+            let learned = if round == ALONE {
+                self.one_by_one(first..end).await?
+            } else {
+                let at_once = stream::iter(first..end).map(|number| self.perform(number));
+                at_once.buffer_unordered(AT_ONCE).try_collect().await?
+            };
             for name in learned {
                 self.known.learn(name);
             }
@@ -167,7 +174,25 @@ impl Playing {
                 story.extend(act.tell.clone());
             }
         }
+        story.extend(self.end(day).await?);
         Ok(story)
+    }
+
+    /// Acts whose order in the ledger tells the story: each waits for the one before, and
+    /// for what the others of the day have brought.
+    async fn one_by_one(&self, acts: std::ops::Range<usize>) -> Result<Vec<Learned>, Failure> {
+        let mut learned = Vec::new();
+        if !acts.is_empty() {
+            self.inbox_worked().await?;
+        }
+        for number in acts {
+            learned.push(self.perform(number).await?);
+            let act = self.plan.acts.get(number).map(|act| act.what);
+            if matches!(act, Some(What::Notify(..))) {
+                self.inbox_worked().await?;
+            }
+        }
+        Ok(learned)
     }
 
     /// What a new stage finds, from what everybody may see; nothing for other acts.
@@ -199,7 +224,7 @@ impl Playing {
 fn terms(plan: &Plan, clock: &Clock) -> pb::Terms {
     let offer = &plan.offer;
     let amount = |units| Some(money(units, offer.currency));
-    let deadline = clock.now() + Duration::days(OFFER_DAYS);
+    let deadline = clock.now() + Duration::days(LAST_DAY);
     pb::Terms {
         version: 0,
         target: amount(offer.target),

@@ -15,7 +15,7 @@ const ASK_EVERY: Duration = Duration::from_millis(20);
 const ASK_TIMES: usize = 1_000;
 
 /// The longest list that one page holds; the story stays far under it.
-const ONE_PAGE: i32 = 1_000;
+pub(super) const ONE_PAGE: i32 = 1_000;
 
 impl Playing {
     /// Posts a charge's two events, each of them twice.

@@ -1,19 +1,23 @@
-//! `pledgebook demo`: two collective buyouts in a month that takes seconds.
+//! `pledgebook demo`: two collective buyouts, from the first signature to their end, in seconds.
 //!
 //! | file | has |
 //! |---|---|
 //! | `draw` | what the seed decides, in integers |
 //! | `offer`, `plan` | the two campaigns and their cast, as a list of acts by day |
-//! | `run` | ids by seed and run |
+//! | `run`, `cast` | ids by seed and run; the principals with their keys |
 //! | `campaign`, `act` | a campaign's days; each act as a call |
 //! | `provider`, `inbox` | the payment provider's side: signed events, posted over HTTP |
-//! | `report` | what a treasurer then reads |
+//! | `ending` | what the treasurer then does: the purchase, or everybody's money back |
+//! | `report`, `outcome` | what a treasurer reads; who holds what, and what went back |
+//! | `settled` | whether anybody is still owed anything |
 //!
 //! **Through the real doors only.** The service listens on a real port; everything
 //! that happens is a gRPC call with a key, or a webhook. The one thing that a
 //! caller could not do is to wait: the service's clock is set back to the first day
 //! and moved on a day at a time, so that money becomes available and clears as it
-//! would. On the last day it tells the time again.
+//! would. On the last day it tells the time again. No other server may work on the database
+//! meanwhile: its workers would take part at their own time. The figures that an ending needs,
+//! such as what a provider is short of, are read from the service as well.
 //!
 //! **The same seed tells the same story**, to the cent. Ids derive from the seed and
 //! the number of the run, so it can be told again on the same cluster; the number is
@@ -22,13 +26,17 @@
 
 mod act;
 mod campaign;
+mod cast;
 mod draw;
+mod ending;
 mod inbox;
 mod offer;
+mod outcome;
 mod plan;
 mod provider;
 mod report;
 mod run;
+mod settled;
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -40,16 +48,17 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     campaign::Playing,
+    cast::Cast,
+    ending::TODAY,
     plan::{Door, LAST_DAY, What},
     run::Run,
 };
-use super::{Failure, client::Clients, keys, open, print, tables};
+use super::{Failure, keys, open, print, tables};
 use crate::{
-    access::{KeySecret, Role},
+    access::Role,
     app::App,
     config::{Profile, Settings},
     grpc::pb,
-    id::ApiKeyId,
     money::Currency,
     server,
 };
@@ -78,16 +87,15 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> Result<Ex
     let stop = CancellationToken::new();
     let mut serving = tokio::spawn(service.serve(listener, stop.clone()));
 
-    let (run, key) = claim(&app, arguments.seed).await?;
+    let cast = Cast::claim(&app, arguments.seed).await?;
     let shown = tokio::select! {
-        shown = show(&app, address, run, &key) => shown,
+        shown = show(&app, address, &cast) => shown,
         () = told.cancelled() => Err("stopped before the end of the story".into()),
     };
-    // Whatever came of it: nobody needs this key again, and an admin's opens every door.
-    let id = ApiKeyId(run.id("key"));
-    app.store.api_key_revoke(id, "cli", app.clock.now()).await?;
+    // Whatever came of it.
+    cast.dismiss(&app).await?;
     if let (true, Ok(shown)) = (arguments.serve, &shown) {
-        invite(&app, address, run, shown).await?;
+        invite(&app, address, cast.run, shown).await?;
         tokio::select! {
             () = told.cancelled() => {}
             ended = &mut serving => ended??,
@@ -135,37 +143,37 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 
 /// What was shown.
 struct Shown {
-    /// Whether every check was clean.
+    /// Whether every check was clean, and nobody is owed anything.
     clean: bool,
     /// A campaign to try calls on.
     campaign: String,
 }
 
 /// Plays the story and prints the reports.
-async fn show(app: &App, address: SocketAddr, run: Run, key: &KeySecret) -> Result<Shown, Failure> {
-    let Run { seed, number } = run;
-    let clients = Clients::connect(&format!("http://{address}"), key.reveal()).await?;
+async fn show(app: &App, address: SocketAddr, cast: &Cast) -> Result<Shown, Failure> {
+    let Run { seed, number } = cast.run;
+    let players = cast.connect(address).await?;
     let [usd, gbp] = ["USD", "GBP"].map(str::parse::<Currency>);
     let plans = [
         offer::we_are_twitter(seed, usd?),
         offer::harbour_club(seed, gbp?),
     ];
     print(format_args!(
-        "Two collective buyouts, {LAST_DAY} days in seconds. Seed {seed}, run {number}.\n",
+        "Two collective buyouts, {TODAY} days in seconds. Seed {seed}, run {number}.\n",
     ));
 
     let started = Instant::now();
-    app.clock.shift(time::Duration::days(1 - LAST_DAY));
+    app.clock.shift(time::Duration::days(1 - TODAY));
     let http = format!("http://{address}");
     let mut campaigns = Vec::new();
     for plan in plans {
-        let clock = app.clock.clone();
-        let playing = Playing::begin(plan, run, clients.clone(), clock, &http).await?;
+        let (players, clock) = (players.clone(), app.clock.clone());
+        let playing = Playing::begin(plan, cast.run, players, clock, &http).await?;
         let offer = &playing.plan.offer;
         tell(1, offer.title, "gathers signatures: support without money.");
         campaigns.push(playing);
     }
-    for day in 1..=LAST_DAY {
+    for day in 1..=TODAY {
         let played = campaigns.iter_mut().map(|playing| playing.play(day));
         let stories = futures::future::try_join_all(played).await?;
         for (playing, story) in campaigns.iter().zip(stories) {
@@ -173,13 +181,12 @@ async fn show(app: &App, address: SocketAddr, run: Run, key: &KeySecret) -> Resu
                 tell(day, playing.plan.offer.title, &line);
             }
         }
-        if day < LAST_DAY {
+        if day == LAST_DAY {
+            say_what_was_collected(&campaigns).await?;
+        }
+        if day < TODAY {
             app.clock.shift(time::Duration::days(1));
         }
-    }
-    for playing in &campaigns {
-        playing.inbox_worked().await?;
-        tell(LAST_DAY, playing.plan.offer.title, &summary(playing).await?);
     }
     let took = started.elapsed().as_millis();
     print(format_args!(
@@ -190,7 +197,7 @@ async fn show(app: &App, address: SocketAddr, run: Run, key: &KeySecret) -> Resu
 
     let mut clean = true;
     for playing in &campaigns {
-        clean &= report::all(playing).await?;
+        clean &= report::at_the_end(playing).await?;
     }
     let campaign = campaigns.first().map(|playing| playing.name.clone());
     Ok(Shown {
@@ -199,23 +206,22 @@ async fn show(app: &App, address: SocketAddr, run: Run, key: &KeySecret) -> Resu
     })
 }
 
+/// Where the campaigns stand on the last day of their offers.
+async fn say_what_was_collected(campaigns: &[Playing]) -> Result<(), Failure> {
+    for playing in campaigns {
+        playing.inbox_worked().await?;
+        tell(LAST_DAY, playing.plan.offer.title, &summary(playing).await?);
+    }
+    print("");
+    for playing in campaigns {
+        report::in_the_middle(playing).await?;
+    }
+    Ok(())
+}
+
 fn tell(day: i64, who: &str, what: &str) {
     let text = format!("{who}: {what}");
     print(tables::paragraph(&format!("day {day:>2}  "), &text));
-}
-
-/// Claims the next run of a seed, by making its key.
-async fn claim(app: &App, seed: u64) -> Result<(Run, KeySecret), Failure> {
-    let mut number = 1;
-    loop {
-        let run = Run { seed, number };
-        let (id, name) = (ApiKeyId(run.id("key")), format!("demonstration {run}"));
-        let made = keys::create_as(id, &app.store, &app.clock, Role::Admin, &name, None).await?;
-        if let Some(secret) = made {
-            return Ok((run, secret));
-        }
-        number += 1;
-    }
 }
 
 /// What has happened, in a sentence or two.

@@ -18,6 +18,16 @@ pub(super) struct Offer {
     pub(super) fee_bearer_note: &'static str,
     pub(super) share: Share,
     pub(super) bank: &'static str,
+    pub(super) ending: Ending,
+}
+
+/// What becomes of the offer.
+#[derive(Clone, Copy)]
+pub(super) enum Ending {
+    /// More is paid than there are shares; the seller sells at this price.
+    Bought { price: i64 },
+    /// Too little is paid, and everybody gets it back; the underwriter advances so much.
+    PaidBack { advance: i64 },
 }
 
 /// The one class of shares of an offer.
@@ -41,9 +51,9 @@ pub(super) fn we_are_twitter(seed: u64, currency: Currency) -> Plan {
         title: "#WeAreTwitter",
         description: "The people who made the platform buy a block of its shares, and hold it in common.",
         currency,
-        minimum: whole(150_000),
-        target: whole(300_000),
-        maximum: whole(600_000),
+        minimum: 0,
+        target: 0,
+        maximum: 0,
         minimum_members: 100,
         fee_bearer: FeeBearer::Underwriter,
         fee_bearer_note: "The Internet of Ownership fund, up to USD 25,000",
@@ -51,10 +61,11 @@ pub(super) fn we_are_twitter(seed: u64, currency: Currency) -> Plan {
             title: "Founding share",
             price: whole(10),
             nominal: whole(1),
-            authorised: 200_000,
+            authorised: 0,
             most_per_member: 10_000,
         },
         bank: "example-bank",
+        ending: Ending::Bought { price: 0 },
     });
     stages(&mut plan);
     overpayer(&mut plan);
@@ -81,7 +92,23 @@ pub(super) fn we_are_twitter(seed: u64, currency: Currency) -> Plan {
             crowd_pays(&mut plan, &mut draw, again, day, whole(25));
         }
     }
+    over_subscribed(&mut plan);
     plan.in_order()
+}
+
+/// Sizes the offer to its crowd, so that every seed's story ends in too few shares: seven
+/// for every ten that are paid for.
+fn over_subscribed(plan: &mut Plan) {
+    let collected = plan.collected();
+    let share = &mut plan.offer.share;
+    share.authorised = collected * 7 / 10 / share.price / 100 * 100;
+    let target = share.authorised * share.price;
+    plan.offer.minimum = target / 2;
+    plan.offer.target = target;
+    plan.offer.maximum = target * 2;
+    plan.offer.ending = Ending::Bought {
+        price: target / 10 * 9,
+    };
 }
 
 /// What becomes of a promise of an amount.
@@ -121,7 +148,7 @@ fn overpayer(plan: &mut Plan) {
         "Rosa Varga pays 275.00 on a pledge of 250.00: 25.00 is refundable at once. \
          The provider tells it by two events, the later one first, each of them twice.",
     );
-    plan.act(13, What::Fee(charge));
+    plan.fee(12, charge);
     let bounced = plan.person(("Idris", "Okafor"));
     let pledge = plan.pledge(10, bounced, Promised::Amount(whole(400)));
     let charge = plan.pay(13, pledge, whole(400), Door::Debit);
@@ -133,7 +160,7 @@ fn overpayer(plan: &mut Plan) {
     );
 }
 
-/// One share each, a deposit by card and the balance by bank transfer.
+/// One share each, a deposit by card and the balance by bank transfer; too few come.
 pub(super) fn harbour_club(seed: u64, currency: Currency) -> Plan {
     let mut draw = Draw::new(seed, "harbour club");
     let mut plan = Plan::new(Offer {
@@ -141,12 +168,12 @@ pub(super) fn harbour_club(seed: u64, currency: Currency) -> Plan {
         title: "Harbour Lane FC supporters",
         description: "The supporters buy their club out of administration: one share, one vote.",
         currency,
-        minimum: whole(75_000),
-        target: whole(150_000),
+        minimum: whole(150_000),
+        target: whole(200_000),
         maximum: whole(250_000),
         minimum_members: 60,
-        fee_bearer: FeeBearer::MembersDisclosed,
-        fee_bearer_note: "2.5 % of what is returned, as the offer document says on page 3",
+        fee_bearer: FeeBearer::Underwriter,
+        fee_bearer_note: "The Harbour Lane Trust, up to GBP 1,000",
         share: Share {
             title: "Community share",
             price: whole(1_000),
@@ -155,6 +182,9 @@ pub(super) fn harbour_club(seed: u64, currency: Currency) -> Plan {
             most_per_member: 20,
         },
         bank: "example-building-society",
+        ending: Ending::PaidBack {
+            advance: whole(1_000),
+        },
     });
     stages(&mut plan);
     depositor(&mut plan);

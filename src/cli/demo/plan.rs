@@ -4,8 +4,15 @@
 use super::offer::Offer;
 use crate::{cli::draw::Draw, money::Currency};
 
-/// The days of the story: the last one is today.
+/// The days on which people act; the deadline is on the next.
 pub(super) const LAST_DAY: i64 = 30;
+
+/// The round of a day in which each act waits for the one before.
+pub(super) const ALONE: u8 = 3;
+
+/// From here on, in hundredths, who paid first matters: the largest requests are scaled
+/// back, and ties among them are broken by that.
+const LARGE: i64 = whole(1_000);
 
 /// One campaign's story.
 pub(super) struct Plan {
@@ -61,9 +68,11 @@ pub(super) enum Door {
     Unnamed,
 }
 
-/// Something that is done, on a day from 1 to [`LAST_DAY`].
+/// Something that is done, on a day from 1 to [`LAST_DAY`]; a fee may be told a day later.
 pub(super) struct Act {
     pub(super) day: i64,
+    /// Acts of a round are done at once, except in [`ALONE`].
+    pub(super) round: u8,
     pub(super) what: What,
     /// What the story says once it is done.
     pub(super) tell: Option<String>,
@@ -96,7 +105,7 @@ pub(super) enum What {
 impl What {
     /// The round of a day in which it is done: a new stage first, pledges after
     /// their members. Everything else rests on earlier days, and so needs no order.
-    pub(super) const fn round(self) -> u8 {
+    const fn round(self) -> u8 {
         match self {
             Self::StartPledging | Self::Open => 0,
             Self::Pledge(_) => 2,
@@ -137,12 +146,11 @@ impl Plan {
 
     /// Puts the acts in the order in which they are played.
     pub(super) fn in_order(mut self) -> Self {
-        self.acts
-            .sort_by_key(|act| (act.day, act.what.round(), act.what));
+        self.acts.sort_by_key(|act| (act.day, act.round, act.what));
         self
     }
 
-    /// Nothing is done after the last day: it has not come yet.
+    /// Nobody does anything after the last day: the deadline has passed.
     pub(super) fn act(&mut self, day: i64, what: What) {
         self.told(day, what, None);
     }
@@ -152,8 +160,22 @@ impl Plan {
     }
 
     fn told(&mut self, day: i64, what: What, tell: Option<String>) {
+        let charge = match what {
+            What::Take(charge) | What::Notify(charge, _) => self.charges.get(charge),
+            _ => None,
+        };
+        let round = if charge.is_some_and(|charge| charge.gross >= LARGE) {
+            ALONE
+        } else {
+            what.round()
+        };
         if day <= LAST_DAY {
-            self.acts.push(Act { day, what, tell });
+            self.acts.push(Act {
+                day,
+                round,
+                what,
+                tell,
+            });
         }
     }
 
@@ -195,9 +217,34 @@ impl Plan {
             }
         }
         if matches!(door, Door::Card | Door::Debit | Door::Webhook) {
-            self.act(day + 1, What::Fee(charge));
+            self.fee(day, charge);
         }
         charge
+    }
+
+    /// The provider tells a fee on the day after, even if that is the last one's.
+    pub(super) fn fee(&mut self, taken_on: i64, charge: usize) {
+        if taken_on <= LAST_DAY {
+            let what = What::Fee(charge);
+            self.acts.push(Act {
+                day: taken_on + 1,
+                round: what.round(),
+                what,
+                tell: None,
+            });
+        }
+    }
+
+    /// What arrives and stays, in hundredths.
+    pub(super) fn collected(&self) -> i64 {
+        let gross = |act: &Act| match act.what {
+            What::Take(charge) | What::Notify(charge, _) => {
+                self.charges.get(charge).map(|charge| charge.gross)
+            }
+            What::FailLate(charge) => self.charges.get(charge).map(|charge| -charge.gross),
+            _ => None,
+        };
+        self.acts.iter().filter_map(gross).sum()
     }
 
     /// Money that arrives, unless the card is declined: three of a hundred are,

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::campaign::Playing;
+use super::{campaign::Playing, outcome, settled};
 use crate::{
     cli::{
         Failure, check,
@@ -16,14 +16,22 @@ use crate::{
 /// So much of a digest tells two ledgers apart for the eye.
 const DIGEST_SHOWN: usize = 16;
 
-/// Prints all of a campaign's reports; true when its check is clean.
-pub(super) async fn all(playing: &Playing) -> Result<bool, Failure> {
+/// Prints what matters while money is collected: how sure it is, and whether it could be
+/// paid back.
+pub(super) async fn in_the_middle(playing: &Playing) -> Result<(), Failure> {
+    progress(playing).await?;
+    coverage(playing).await
+}
+
+/// Prints what a campaign has come to; true when its check is clean and nobody is owed
+/// anything.
+pub(super) async fn at_the_end(playing: &Playing) -> Result<bool, Failure> {
     print(format_args!("{}\n", "═".repeat(100)));
     trial_balance(playing).await?;
-    progress(playing).await?;
-    coverage(playing).await?;
+    outcome::say(playing).await?;
     statement(playing).await?;
-    checked(playing).await
+    let settled = settled::say(playing).await?;
+    Ok(checked(playing).await? && settled)
 }
 
 fn head(title: &str, head: Option<pb::ReportHead>) -> Result<(), Failure> {
@@ -54,12 +62,7 @@ fn moment(at: Option<prost_types::Timestamp>) -> String {
 }
 
 async fn trial_balance(playing: &Playing) -> Result<(), Failure> {
-    let request = pb::GetTrialBalanceRequest {
-        campaign: playing.name.clone(),
-        ..Default::default()
-    };
-    let drawn = playing.clients.reports().get_trial_balance(request).await?;
-    let report = drawn.into_inner();
+    let report = playing.trial_balance().await?;
     head("TRIAL BALANCE", report.head)?;
     let mut sheet = Sheet::new(&[
         "",

@@ -6,7 +6,7 @@
 mod clients;
 mod ending;
 mod model;
-mod process;
+pub mod process;
 
 use std::{sync::Arc, time::Duration};
 

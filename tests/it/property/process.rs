@@ -23,19 +23,26 @@ fn secret_file() -> PathBuf {
     path
 }
 
-fn spawn(address: SocketAddr, database: &Database) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_pledgebook"))
-        .arg("serve")
+/// The program, on this database.
+pub fn program(database: &Database) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pledgebook"));
+    command
         .env_clear()
         .env("PATH", std::env::var("PATH").unwrap_or_default())
-        .env("PLEDGEBOOK_LISTEN", address.to_string())
         .env("DATABASE_URL", database.url("pledgebook_app"))
         .env("DATABASE_REPORT_URL", database.url("pledgebook_report"))
         .env("PLEDGEBOOK_SECRET_FILE", secret_file())
         .env("PLEDGEBOOK_LOG", "error")
         .env("PLEDGEBOOK_CONNECTIONS", "4")
         .stdin(Stdio::null())
-        .kill_on_drop(true)
+        .kill_on_drop(true);
+    command
+}
+
+fn spawn(address: SocketAddr, database: &Database) -> Child {
+    program(database)
+        .arg("serve")
+        .env("PLEDGEBOOK_LISTEN", address.to_string())
         .spawn()
         .unwrap()
 }
