@@ -159,7 +159,7 @@ pub(super) fn end(
     let state = payout
         .state
         .next(event)
-        .ok_or_else(|| Refusal::PayoutState {
+        .ok_or(Refusal::PayoutState {
             state: payout.state,
         })?;
     let at = dates(occurred_at, value_date, now);

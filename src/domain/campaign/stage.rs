@@ -75,7 +75,7 @@ pub enum StageEvent {
 
 impl Stage {
     /// The stage after an event; nothing when the event is not allowed here.
-    /// Suspending and resuming are no steps: see [`super::suspend`].
+    /// Suspending and resuming are no steps: see `suspend`.
     #[must_use]
     pub const fn next(self, event: StageEvent) -> Option<Self> {
         use StageEvent as E;

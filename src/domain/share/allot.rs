@@ -23,11 +23,11 @@ use crate::{
 };
 
 /// The payments of a member whose money may become shares of a class, oldest first.
-pub(in crate::domain) fn payments_for<'a>(
-    world: &'a World,
+pub(in crate::domain) fn payments_for(
+    world: &World,
     member: MemberId,
     class: Option<ShareClassId>,
-) -> Vec<&'a Payment> {
+) -> Vec<&Payment> {
     let mut payments: Vec<&Payment> = world
         .payments
         .values()
