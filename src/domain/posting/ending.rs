@@ -321,9 +321,10 @@ pub(in crate::domain) fn fee_charged(
 /// The account of a refund's or unknown payer's money: whose it is now, which may have
 /// become known since the refund was asked for.
 fn owed(campaign: &Campaign, payment: &Payment, code: Code) -> AccountKey {
-    match code {
-        Code::UnallocatedReceipts => account(campaign, code, Owner::Payment(payment.id)),
-        _ => members(campaign, code, payment.member),
+    if code == Code::UnallocatedReceipts {
+        account(campaign, code, Owner::Payment(payment.id))
+    } else {
+        members(campaign, code, payment.member)
     }
 }
 
