@@ -156,12 +156,9 @@ pub(super) fn end(
     if let Some(effect) = world.effects.get(&key) {
         return Ok(Decision::same_as(effect.change));
     }
-    let state = payout
-        .state
-        .next(event)
-        .ok_or(Refusal::PayoutState {
-            state: payout.state,
-        })?;
+    let state = payout.state.next(event).ok_or(Refusal::PayoutState {
+        state: payout.state,
+    })?;
     let at = dates(occurred_at, value_date, now);
     let entry = match event {
         PayoutEvent::Arrive => posting::payout_arrived(campaign, payout, at)?,

@@ -1,11 +1,11 @@
--- A row for every entry after $3 and up to $4 that touches account 9000, 2100 or
--- 2200 of member $2 in the campaign's currency: what it changed, and what stood
+-- A row for every entry after $3 and up to $4 that touches account 9000, 2100,
+-- 2200 or 2210 of member $2 in the campaign's currency: what it changed, and what stood
 -- after it, each positive on its normal side.
 WITH own AS (
     SELECT account.account_no, account.code, CASE account.code WHEN 9000 THEN 1 ELSE -1 END AS sign
     FROM campaign
     JOIN account ON account.campaign_id = $1 AND account.owner = $2
-        AND account.code IN (9000, 2100, 2200) AND account.commodity = campaign.currency
+        AND account.code IN (9000, 2100, 2200, 2210) AND account.commodity = campaign.currency
     WHERE campaign.campaign_id = $1
 ), touched AS (
     SELECT DISTINCT of_account.entry_no
@@ -21,7 +21,7 @@ WITH own AS (
     SELECT touched.entry_no, change.payment_id, change.pledge_id,
         sum(own.sign * change.amount) FILTER (WHERE own.code = 9000) AS promised,
         sum(own.sign * change.amount) FILTER (WHERE own.code = 2100) AS held,
-        sum(own.sign * change.amount) FILTER (WHERE own.code = 2200) AS refundable
+        sum(own.sign * change.amount) FILTER (WHERE own.code IN (2200, 2210)) AS refundable
     FROM touched CROSS JOIN own
     JOIN line AS change ON change.campaign_id = $1 AND change.account_no = own.account_no
         AND change.entry_no = touched.entry_no
@@ -30,7 +30,7 @@ WITH own AS (
     SELECT touched.entry_no,
         sum(own.sign * last_line.balance) FILTER (WHERE own.code = 9000) AS outstanding,
         sum(own.sign * last_line.balance) FILTER (WHERE own.code = 2100) AS held,
-        sum(own.sign * last_line.balance) FILTER (WHERE own.code = 2200) AS refundable
+        sum(own.sign * last_line.balance) FILTER (WHERE own.code IN (2200, 2210)) AS refundable
     FROM touched CROSS JOIN own
     CROSS JOIN LATERAL (
         SELECT line.balance FROM line
