@@ -517,6 +517,18 @@ impl Story {
         self.work(false, 1).await;
         crowd::bridge(&self.road).await;
         let road = &self.road;
+        // What was promised and never paid ends with the offer.
+        loop {
+            let request = pb::ExpirePledgesRequest {
+                request_id: crate::harness::id(),
+                campaign: road.campaign.name.clone(),
+                ..Default::default()
+            };
+            let expired = road.treasurer.pledges().expire_pledges(request).await;
+            if expired.unwrap().into_inner().pledges.is_empty() {
+                break;
+            }
+        }
         if allotment {
             step!(road, finish_allotment, FinishAllotmentRequest).unwrap();
         } else {

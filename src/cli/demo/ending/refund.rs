@@ -96,7 +96,12 @@ impl Playing {
 
     /// The bridge sends everything that waits; gives how much it was.
     pub(super) async fn bridge_sends(&self) -> Result<usize, Failure> {
-        let instructions = self.instructions().await?;
+        let mut instructions = self.instructions().await?;
+        // In the order of the payments, so that every statement tells the same story again.
+        instructions.sort_by_cached_key(|instruction| {
+            let refund = instruction.refund.as_ref();
+            refund.map(|refund| refund.payment.clone())
+        });
         let count = instructions.len();
         let sends = instructions.into_iter().map(async |instruction| {
             let refund = present(instruction.refund, "refund")?;
@@ -110,8 +115,9 @@ impl Playing {
             self.players.bridge.refunds().submit_refund(request).await?;
             Ok::<(), Failure>(())
         });
-        let sends = stream::iter(sends).buffer_unordered(AT_ONCE);
-        sends.try_collect::<()>().await?;
+        for send in sends {
+            send.await?;
+        }
         Ok(count)
     }
 
