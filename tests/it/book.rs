@@ -540,3 +540,60 @@ async fn what_a_book_kept_is_not_used_once_another_server_has_written() {
     assert_eq!(rolled_back().await, before);
     tester.must_be_clean(&campaign.name).await;
 }
+
+fn signature(n: u8) -> Command {
+    command(
+        "Sign",
+        Action::Sign {
+            signature: pledgebook::id::SignatureId::mint(),
+            display_name: format!("Supporter {n}"),
+            email: format!("{n}@example.org"),
+            email_hash: [n; 32],
+        },
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_waits_for_comes_before_the_items_of_a_run() {
+    let settings = Settings {
+        bulk: 4,
+        ..Settings::default()
+    };
+    let tester = Tester::start_with(settings).await;
+    let campaign = Campaign::open(&tester, "EUR").await;
+    let of: CampaignId = campaign.name["campaigns/".len()..].parse().unwrap();
+    let books = &tester.server.app.books;
+    // While the head is locked from outside, twenty items queue, and then a live command.
+    let held = tester.database.hold(&campaign.name).await;
+    let mut items = Vec::new();
+    for n in 0..20 {
+        items.push(books.queue_item(of, signature(n)).await.unwrap());
+    }
+    tester.database.until_somebody_waits().await;
+    let live = books
+        .queue_when_free(of, signature(100), None)
+        .await
+        .unwrap();
+    held.rollback().await.unwrap();
+    let change = |outcome| match outcome {
+        pledgebook::domain::Outcome::Done(answer) => answer.change,
+        other => panic!("{other:?}"),
+    };
+    let live = change(live.outcome().await.unwrap());
+    let mut before = 0;
+    let mut batches = Vec::new();
+    for item in items {
+        let pledgebook::domain::Outcome::Done(answer) = item.outcome().await.unwrap() else {
+            panic!("an item was not done");
+        };
+        before += u32::from(answer.change < live);
+        batches.push(answer.recorded_at);
+    }
+    // The one that had begun the batch already, and no other.
+    assert_eq!(before, 1);
+    // And no batch takes more of them than it may, whatever the queue holds.
+    for at in &batches {
+        assert!(batches.iter().filter(|other| *other == at).count() <= 4);
+    }
+    tester.must_be_clean(&campaign.name).await;
+}
