@@ -301,20 +301,26 @@ pub(in crate::domain) fn cost_of_gone(
     costs_after_charge(campaign, payment, Amount::ZERO, now)
 }
 
-/// A failure's fee that its member bears, as disclosed: 2200\[m\] / 1500.
+/// A failure's fee that its member bears, as disclosed: 2200\[m\] / 1500, and 5400 what of
+/// it was expensed already.
 pub(in crate::domain) fn fee_charged(
     campaign: &Campaign,
     payment: &Payment,
     charge: Amount,
     now: OffsetDateTime,
 ) -> Result<JournalEntry, EntryError> {
+    let deferred = charge.min(payment.fee_deferred);
     Draft::new(Event::FeeCharged, now, now.date())
         .about(Some(payment.id), payment.pledge)
         .debit(
             members(campaign, Code::RefundsPayable, payment.member),
             charge,
         )
-        .credit(own(campaign, Code::DeferredIssueCosts), charge)
+        .credit(own(campaign, Code::DeferredIssueCosts), deferred)
+        .credit(
+            own(campaign, Code::AbandonedIssueCosts),
+            charge.saturating_sub(deferred),
+        )
         .finish()
 }
 

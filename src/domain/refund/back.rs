@@ -40,12 +40,12 @@ pub fn plan(campaign: &Campaign, payment: &Payment) -> Planned {
     }
 }
 
-/// What a payment's member bears of its fee: the deferred fee of an offer that is over,
-/// where the terms disclosed it.
+/// What a payment's member still bears of its fee, deferred or expensed already: of an
+/// offer that came to nothing, where the terms disclosed it.
 fn charge(campaign: &Campaign, payment: &Payment) -> Amount {
     let disclosed = campaign.terms.fee_bearer == FeeBearer::MembersDisclosed;
     if disclosed && campaign.stage == Stage::Refunding && payment.member.is_some() {
-        payment.fee_deferred
+        payment.fee.saturating_sub(payment.charged)
     } else {
         Amount::ZERO
     }

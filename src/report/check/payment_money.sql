@@ -8,14 +8,15 @@ WITH moved AS (
         -sum(line.amount) FILTER (WHERE account.code IN (2300, 3000, 3010)) AS allotted,
         -sum(line.amount) FILTER (WHERE account.code IN (1000, 1100, 1150)
             AND entry.event IN ('refund_sent', 'refund_failed')) AS refunded,
-        -sum(line.amount) FILTER (WHERE account.code = 1500 AND entry.event = 'fee_charged') AS charged,
+        -sum(line.amount) FILTER (WHERE account.code IN (1500, 5400) AND entry.event = 'fee_charged')
+            AS charged,
         sum(line.amount) FILTER (WHERE account.code = 5200) AS lost,
         sum(line.amount) FILTER (WHERE account.code = 1500) AS fee_deferred
     FROM account
     JOIN line ON line.campaign_id = $1 AND line.account_no = account.account_no
     JOIN journal_entry AS entry ON entry.campaign_id = $1 AND entry.entry_no = line.entry_no
     WHERE account.campaign_id = $1 AND line.payment_id IS NOT NULL
-        AND account.code IN (1000, 1100, 1150, 1500, 2100, 2200, 2210, 2300, 2900, 3000, 3010, 5200)
+        AND account.code IN (1000, 1100, 1150, 1500, 2100, 2200, 2210, 2300, 2900, 3000, 3010, 5200, 5400)
     GROUP BY line.payment_id
 )
 SELECT 'payments/' || payment.payment_id || ' ' || part.name, part.stored, part.expected
