@@ -216,6 +216,7 @@ impl App {
         };
         let limit = i64::try_from(CHUNK).unwrap_or(i64::MAX);
         let positions = self.store.run_pending(campaign, id, limit).await?;
+        let first = positions.first().copied();
         let mut queued = Vec::with_capacity(positions.len());
         for position in positions {
             let command = Command {
@@ -227,18 +228,26 @@ impl App {
             };
             queued.push(self.books.queue_item(campaign, command).await?.outcome());
         }
-        let mut worked = 0;
+        let (mut worked, mut replayed) = (0, false);
         for outcome in join_all(queued).await {
             match outcome? {
-                Outcome::Done(_) | Outcome::Replayed(_) | Outcome::RecordedBefore { .. } => {
-                    worked += 1;
-                }
+                Outcome::Done(_) => worked += 1,
+                Outcome::Replayed(_) | Outcome::RecordedBefore { .. } => replayed = true,
                 // Somebody has paused the run, or has worked the item: nothing is left to do.
                 Outcome::Refused(Refusal::RunState { .. } | Refusal::RunItemWorked) => {}
                 Outcome::Refused(refusal) => {
-                    self.pause(campaign, &run, &refusal).await?;
+                    self.pause(campaign, &run, &refusal.to_string()).await?;
                     return Ok(worked);
                 }
+            }
+        }
+        // What was answered before and is still to be worked was refused then, by a worker
+        // that was killed before it had paused the run.
+        if replayed && worked == 0 {
+            let next = self.store.run_pending(campaign, id, 1).await?;
+            if first.is_some() && next.first().copied() == first {
+                self.pause(campaign, &run, "an item was refused before")
+                    .await?;
             }
         }
         Ok(worked)
@@ -249,9 +258,9 @@ impl App {
         &self,
         campaign: CampaignId,
         run: &crate::domain::run::Run,
-        refusal: &Refusal,
+        why: &str,
     ) -> Result<(), AppError> {
-        tracing::warn!(%campaign, run = %run.id, %refusal, "a run is paused");
+        tracing::warn!(%campaign, run = %run.id, why, "a run is paused");
         let parts: [&[u8]; 2] = [run.id.0.as_bytes(), &run.starts.to_be_bytes()];
         let command = Command {
             request_id: RequestId(derived("run paused", &parts)),
@@ -261,7 +270,7 @@ impl App {
             action: Action::MoveRun {
                 run: run.id,
                 event: RunEvent::Pause,
-                reason: refusal.to_string(),
+                reason: why.to_owned(),
             },
         };
         self.books.submit(campaign, command, None).await?;

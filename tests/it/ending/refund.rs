@@ -544,3 +544,63 @@ impl Road {
         due.map(|payment| payment.name).collect()
     }
 }
+
+/// A worker that is killed between a refusal and the pause that follows it leaves an item
+/// that is pending and answered: the next worker must stop there, and not try for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_item_was_refused_before_waits_for_somebody() {
+    use pledgebook::domain::{Action, Command, Fingerprint, run::RunItem};
+    let road = Road::open(Road::terms(&Clock::default()), None).await;
+    let payment = road.pays("ada", "60").await;
+    let pledge = road.payment_now(&payment).await.pledge;
+    let late = road.campaign.payment("ch_2", &pledge, "9");
+    road.treasurer
+        .payments()
+        .record_payment(late)
+        .await
+        .unwrap();
+    let planned = road.plan_refunds().await;
+    let (of, run) = planned.name.split_once("/runs/").unwrap();
+    let (of, run) = (
+        of["campaigns/".len()..].parse().unwrap(),
+        run.parse().unwrap(),
+    );
+    let refused = Command {
+        request_id: RunItem::request_id(run, 1, 1),
+        method: "WorkRunItem",
+        principal: "run worker".to_owned(),
+        fingerprint: Fingerprint::default(),
+        action: Action::WorkRunItem { run, position: 1 },
+    };
+    let app = &road.tester.server.app;
+    app.books
+        .queue_item(of, refused)
+        .await
+        .unwrap()
+        .outcome()
+        .await
+        .unwrap();
+    road.start(&planned.name).await;
+    let state = async || {
+        let request = pb::GetRunRequest {
+            name: planned.name.clone(),
+        };
+        let read = road.treasurer.runs().get_run(request).await.unwrap();
+        read.into_inner().run.unwrap().state()
+    };
+    while state().await == pb::RunState::Running {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(state().await, pb::RunState::Paused);
+    let request = pb::StartRunRequest {
+        request_id: id(),
+        run: planned.name.clone(),
+        ..Default::default()
+    };
+    road.treasurer.runs().start_run(request).await.unwrap();
+    while state().await == pb::RunState::Running {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(state().await, pb::RunState::Done);
+    road.balances().await;
+}
