@@ -116,7 +116,8 @@ impl Copies {
     pub async fn run(&self, kind: Kind) -> f64 {
         let mut connection = PgConnection::connect(&self.url).await.unwrap();
         let tables: Vec<&str> = TABLES.iter().map(|(table, _)| *table).collect();
-        let empty = format!("TRUNCATE {}", tables.join(", "));
+        // Tables that refer to these are empty here, and go with them.
+        let empty = format!("TRUNCATE {} CASCADE", tables.join(", "));
         execute(&mut connection, &empty).await;
         let batches = &self.taken[&kind];
         let begun = Instant::now();
