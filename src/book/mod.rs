@@ -57,6 +57,7 @@
 
 mod batch;
 mod measure;
+mod task;
 mod waiting;
 
 use std::{
@@ -80,10 +81,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use self::{
-    batch::{Receivers, work},
-    measure::Measures,
-};
+use self::{batch::Receivers, measure::Measures, task::work};
 
 pub use waiting::Queued;
 
@@ -101,6 +99,8 @@ pub struct Settings {
     pub batch_cap: usize,
     /// The most commands that wait for one campaign.
     pub queue: usize,
+    /// How many commands have to wait for a second batch to begin while one is written.
+    pub ahead: usize,
     /// How long a campaign's task waits for more before it ends.
     pub idle: Duration,
     /// The most commands of a run in one batch: what a live command may have to wait for.
@@ -114,6 +114,7 @@ impl Default for Settings {
         Self {
             batch_cap: 1_000,
             queue: 8_192,
+            ahead: 500,
             idle: Duration::from_secs(60),
             bulk: 64,
             // Some 30 MB for a campaign that is in use.
@@ -332,7 +333,7 @@ impl Books {
             // A request id that has an outcome does not stand in the way of a question.
             needs.requests.clear();
             let mut world = World::new(campaign, head);
-            world::read_in_tx(&mut tx, &mut world, &needs, now).await?;
+            world::read(&mut tx, &mut world, &needs, now).await?;
             tx.rollback().await?;
             Ok::<_, StoreError>((head.change, world, now))
         };

@@ -1,6 +1,8 @@
 //! An outcome as it was given: rebuilt from rows that never change, so that a
 //! request id, a webhook that comes twice and an auditor all get the same.
 
+use sqlx::PgConnection;
+
 use super::{Store, StoreError, Tx, world};
 use crate::{
     domain::{Answer, Refusal, Snapshot},
@@ -102,7 +104,7 @@ pub(super) fn refusal(json: &str) -> Read<Refusal> {
 
 /// An entry with its lines, found by the accounts that its header names.
 pub(super) async fn entry(
-    tx: &mut Tx<'_>,
+    connection: &mut PgConnection,
     campaign: CampaignId,
     number: i64,
 ) -> Read<Option<PostedEntry>> {
@@ -112,7 +114,7 @@ pub(super) async fn entry(
         campaign.0,
         number
     );
-    let Some(head) = head.fetch_optional(&mut **tx).await? else {
+    let Some(head) = head.fetch_optional(&mut *connection).await? else {
         return Ok(None);
     };
     let rows = sqlx::query!(
@@ -128,7 +130,7 @@ pub(super) async fn entry(
         number
     );
     let mut lines = Vec::new();
-    for row in rows.fetch_all(&mut **tx).await? {
+    for row in rows.fetch_all(&mut *connection).await? {
         let line = Line {
             account: world::account_key(row.code, &row.commodity, row.owner)?,
             amount: Amount::of_units(row.amount),

@@ -25,7 +25,7 @@ pub(crate) mod world;
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    Acquire, Postgres, Transaction,
+    Acquire, PgConnection, Postgres, Transaction,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgPool, PgPoolOptions},
 };
@@ -48,6 +48,23 @@ impl Held {
     /// When the database does not answer.
     pub async fn begin(&mut self) -> Result<Tx<'_>, StoreError> {
         Ok(self.0.begin().await?)
+    }
+
+    /// For reading what is committed when each statement begins.
+    pub fn connection(&mut self) -> &mut PgConnection {
+        &mut self.0
+    }
+
+    /// Carries a statement out as a database transaction of its own.
+    ///
+    /// # Errors
+    /// When the database refuses it, or does not answer.
+    pub(crate) async fn carry_out(
+        &mut self,
+        statement: batch::Statement,
+    ) -> Result<(), StoreError> {
+        statement.execute(&mut *self.0).await?;
+        Ok(())
     }
 }
 

@@ -15,6 +15,7 @@
 )]
 
 mod access;
+mod ahead;
 mod architecture;
 mod attacks;
 mod bench;

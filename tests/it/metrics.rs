@@ -50,7 +50,7 @@ async fn the_path_of_a_posting_is_measured() {
         ("pledgebook_batch_commands_count", 2.0),
         ("pledgebook_queue_seconds_count", 2.0),
         ("pledgebook_batch_seconds_count{step=\"write\"}", 2.0),
-        ("pledgebook_batch_seconds_count{step=\"commit\"}", 2.0),
+        ("pledgebook_batch_seconds_count{step=\"decide\"}", 2.0),
         ("pledgebook_errors_total{reason=\"NOT_FOUND\"}", 1.0),
     ] {
         let earlier = if before.contains(name) {

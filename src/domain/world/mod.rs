@@ -86,6 +86,24 @@ pub struct Written {
     pub run_items: BTreeSet<(RunId, i64)>,
 }
 
+impl Written {
+    /// Whether the next batch may be decided before this one is committed: what it changed
+    /// is found by key alone ([`Needs::are_by_key`]), and is carried on by
+    /// [`World::carried_on`].
+    #[must_use]
+    pub fn is_by_key(&self) -> bool {
+        !self.campaign
+            && self.terms.is_empty()
+            && self.share_classes.is_empty()
+            && self.money_accounts.is_empty()
+            && self.payouts.is_empty()
+            && self.refunds.is_empty()
+            && self.lots.is_empty()
+            && self.runs.is_empty()
+            && self.run_items.is_empty()
+    }
+}
+
 /// The rows that a batch works on, and what it has changed so far.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -175,12 +193,14 @@ impl World {
         }
     }
 
-    /// What the next batch can go on with, once this one is committed: the campaign,
-    /// its tally, and the members, pledges and accounts that are known by now. What
-    /// comes but once (movements, requests, payments) is let go.
+    /// What the next batch goes on with: the campaign, its tally, and the members, pledges
+    /// and accounts that are known by now. What comes but once (movements, requests,
+    /// payments) is let go, except what this batch wrote: the next one may be decided
+    /// before that can be read.
     #[must_use]
-    pub fn carried_on(self) -> Self {
-        Self {
+    pub fn carried_on(mut self) -> Self {
+        let written = std::mem::take(&mut self.written);
+        let mut next = Self {
             campaign: self.campaign,
             tally: self.tally,
             accounts: self.accounts,
@@ -189,7 +209,24 @@ impl World {
             member_emails: self.member_emails,
             owners: self.owners,
             ..Self::new(self.id, self.head)
+        };
+        for change in written.changes {
+            next.requests.insert(change.request_id, change);
         }
+        for key in written.effects {
+            next.effects.extend(self.effects.remove_entry(&key));
+        }
+        for id in written.payments {
+            let payment = self.payments.remove(&id);
+            payment.into_iter().for_each(|row| next.put_payment(row));
+        }
+        for id in written.signatures {
+            let signature = self.signatures.remove(&id);
+            signature
+                .into_iter()
+                .for_each(|row| next.put_signature(row));
+        }
+        next
     }
 
     /// How many rows it holds.

@@ -66,6 +66,23 @@ impl Needs {
         needs
     }
 
+    /// Whether each row is asked for by its own key. Then what a batch that is not committed
+    /// yet has changed stands in its world, and the rest can be read beside it. A sum or a
+    /// search would miss what is not committed.
+    #[must_use]
+    pub fn are_by_key(&self) -> bool {
+        self.run_out == 0
+            && !self.cleared
+            && !self.open_allotment
+            && self.holding.is_empty()
+            && self.payouts.is_empty()
+            && self.refunds.is_empty()
+            && self.runs.is_empty()
+            && self.run_items.is_empty()
+            && self.entries.is_empty()
+            && self.registrations.is_empty()
+    }
+
     fn add(&mut self, action: &Action) {
         match action {
             Action::CreateCampaign { .. }

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Tx, Write, noun::of};
+use super::{Tx, Write, of};
 use crate::domain::World;
 
 pub(super) async fn payouts(tx: &mut Tx<'_>, world: &World) -> Write {

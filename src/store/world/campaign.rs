@@ -1,6 +1,8 @@
 //! The campaign, its terms, share classes and accounts, and its tally.
 
-use super::{Read, StoreError, Tx};
+use sqlx::PgConnection;
+
+use super::{Read, StoreError};
 use crate::{
     domain::{
         Needs, Tally, World,
@@ -12,8 +14,8 @@ use crate::{
     money::Amount,
 };
 
-pub(super) async fn campaign(tx: &mut Tx<'_>, world: &mut World) -> Read<()> {
-    let Some((campaign, tally)) = campaign_of(tx, world.id).await? else {
+pub(super) async fn campaign(connection: &mut PgConnection, world: &mut World) -> Read<()> {
+    let Some((campaign, tally)) = campaign_of(connection, world.id).await? else {
         return Ok(());
     };
     world.campaign = Some(campaign);
@@ -23,7 +25,7 @@ pub(super) async fn campaign(tx: &mut Tx<'_>, world: &mut World) -> Read<()> {
 
 /// A campaign with its terms, share classes and accounts, and its tally.
 pub(in crate::store) async fn campaign_of(
-    tx: &mut Tx<'_>,
+    connection: &mut PgConnection,
     id: CampaignId,
 ) -> Read<Option<(Campaign, Tally)>> {
     let row = sqlx::query!(
@@ -39,7 +41,7 @@ pub(in crate::store) async fn campaign_of(
          WHERE campaign.campaign_id = $1",
         id.0
     );
-    let Some(row) = row.fetch_optional(&mut **tx).await? else {
+    let Some(row) = row.fetch_optional(&mut *connection).await? else {
         return Ok(None);
     };
     let unreadable = |what| StoreError::unreadable(what, id);
@@ -67,11 +69,11 @@ pub(in crate::store) async fn campaign_of(
             direct_debit_clearing_days: row.direct_debit_clearing_days,
             bank_transfer_clearing_days: row.bank_transfer_clearing_days,
         },
-        share_classes: share_classes(tx, id).await?,
+        share_classes: share_classes(connection, id).await?,
         created_at: row.created_at,
         opened_at: row.opened_at,
         changed_by: row.changed_by,
-        money_accounts: money_accounts(tx, id).await?,
+        money_accounts: money_accounts(connection, id).await?,
     };
     let tally = Tally {
         signed: row.signed,
@@ -93,14 +95,14 @@ pub(in crate::store) async fn campaign_of(
     Ok(Some((campaign, tally)))
 }
 
-async fn share_classes(tx: &mut Tx<'_>, id: CampaignId) -> Read<Vec<ShareClass>> {
+async fn share_classes(connection: &mut PgConnection, id: CampaignId) -> Read<Vec<ShareClass>> {
     let rows = sqlx::query!(
         "SELECT share_class_id, display_name, price, nominal, authorised, minimum_per_member,
                 maximum_per_member, liability
          FROM share_class WHERE campaign_id = $1 ORDER BY share_class_id",
         id.0
     );
-    let rows = rows.fetch_all(&mut **tx).await?.into_iter();
+    let rows = rows.fetch_all(&mut *connection).await?.into_iter();
     Ok(rows
         .map(|row| ShareClass {
             id: ShareClassId(row.share_class_id),
@@ -115,13 +117,13 @@ async fn share_classes(tx: &mut Tx<'_>, id: CampaignId) -> Read<Vec<ShareClass>>
         .collect())
 }
 
-async fn money_accounts(tx: &mut Tx<'_>, id: CampaignId) -> Read<Vec<MoneyAccount>> {
+async fn money_accounts(connection: &mut PgConnection, id: CampaignId) -> Read<Vec<MoneyAccount>> {
     let rows = sqlx::query!(
         "SELECT money_account_id, kind, institution, external_id, currency, livemode
          FROM money_account WHERE campaign_id = $1 ORDER BY money_account_id",
         id.0
     );
-    let rows = rows.fetch_all(&mut **tx).await?.into_iter();
+    let rows = rows.fetch_all(&mut *connection).await?.into_iter();
     rows.map(|row| {
         let unreadable = || StoreError::unreadable("money account", row.money_account_id);
         Ok(MoneyAccount {
@@ -136,7 +138,11 @@ async fn money_accounts(tx: &mut Tx<'_>, id: CampaignId) -> Read<Vec<MoneyAccoun
     .collect()
 }
 
-pub(super) async fn registrations(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -> Read<()> {
+pub(super) async fn registrations(
+    connection: &mut PgConnection,
+    world: &mut World,
+    needs: &Needs,
+) -> Read<()> {
     for (institution, external_id, livemode) in &needs.registrations {
         let taken = sqlx::query_scalar!(
             "SELECT 1 FROM money_account
@@ -145,7 +151,7 @@ pub(super) async fn registrations(tx: &mut Tx<'_>, world: &mut World, needs: &Ne
             external_id,
             livemode
         );
-        if taken.fetch_optional(&mut **tx).await?.is_some() {
+        if taken.fetch_optional(&mut *connection).await?.is_some() {
             let registered = (institution.clone(), external_id.clone(), *livemode);
             world.registered.insert(registered);
         }

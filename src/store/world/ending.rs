@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::{Read, StoreError, Tx, digest};
+use super::{Read, StoreError, digest};
 use crate::{
     domain::{
         Needs, World,
@@ -65,24 +65,28 @@ const REFUND: &str = "SELECT refund_id, payment_id, member_id, amount, state, mo
 
 /// Refunds that the rest of a statement picks.
 pub(in crate::store) async fn refunds_where(
-    tx: &mut Tx<'_>,
+    connection: &mut PgConnection,
     id: CampaignId,
     rest: impl FnOnce(&mut QueryBuilder<Postgres>),
 ) -> Read<Vec<Refund>> {
     let mut query = QueryBuilder::new(REFUND);
     query.push_bind(id.0);
     rest(&mut query);
-    let rows: Vec<RefundRow> = query.build_query_as().fetch_all(&mut **tx).await?;
+    let rows: Vec<RefundRow> = query.build_query_as().fetch_all(&mut *connection).await?;
     rows.into_iter().map(Refund::try_from).collect()
 }
 
 /// Reads the refunds that the batch names.
-pub(super) async fn refunds(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -> Read<()> {
+pub(super) async fn refunds(
+    connection: &mut PgConnection,
+    world: &mut World,
+    needs: &Needs,
+) -> Read<()> {
     if needs.refunds.is_empty() {
         return Ok(());
     }
     let ids: Vec<Uuid> = needs.refunds.iter().map(|id| id.0).collect();
-    let found = refunds_where(tx, world.id, |query| {
+    let found = refunds_where(connection, world.id, |query| {
         query.push(" AND refund_id = ANY(").push_bind(ids).push(")");
     });
     let found = found.await?.into_iter();
@@ -94,13 +98,16 @@ pub(super) async fn refunds(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -
 
 /// Reads all refunds of the payments on which some lay claim or came back, and the lots of
 /// the members whose payments are shares.
-pub(super) async fn what_hangs_on_payments(tx: &mut Tx<'_>, world: &mut World) -> Read<()> {
+pub(super) async fn what_hangs_on_payments(
+    connection: &mut PgConnection,
+    world: &mut World,
+) -> Read<()> {
     let payments = world.payments.values();
     let claimed =
         payments.filter(|payment| payment.reserved.is_positive() || payment.returned.is_positive());
     let claimed: Vec<Uuid> = claimed.map(|payment| payment.id.0).collect();
     if !claimed.is_empty() {
-        let found = refunds_where(tx, world.id, |query| {
+        let found = refunds_where(connection, world.id, |query| {
             query
                 .push(" AND payment_id = ANY(")
                 .push_bind(claimed)
@@ -121,7 +128,7 @@ pub(super) async fn what_hangs_on_payments(tx: &mut Tx<'_>, world: &mut World) -
             world.id.0,
             &holders
         );
-        for row in rows.fetch_all(&mut **tx).await? {
+        for row in rows.fetch_all(&mut *connection).await? {
             let lot = Lot {
                 certificate: row.certificate,
                 member: MemberId(row.member_id),
@@ -174,23 +181,27 @@ const PAYOUT: &str = "SELECT payout_id, money_account_id, object_id, bank_accoun
 
 /// Payouts that the rest of a statement picks.
 pub(in crate::store) async fn payouts_where(
-    tx: &mut Tx<'_>,
+    connection: &mut PgConnection,
     id: CampaignId,
     rest: impl FnOnce(&mut QueryBuilder<Postgres>),
 ) -> Read<Vec<Payout>> {
     let mut query = QueryBuilder::new(PAYOUT);
     query.push_bind(id.0);
     rest(&mut query);
-    let rows: Vec<PayoutRow> = query.build_query_as().fetch_all(&mut **tx).await?;
+    let rows: Vec<PayoutRow> = query.build_query_as().fetch_all(&mut *connection).await?;
     rows.into_iter().map(Payout::try_from).collect()
 }
 
-pub(super) async fn payouts(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -> Read<()> {
+pub(super) async fn payouts(
+    connection: &mut PgConnection,
+    world: &mut World,
+    needs: &Needs,
+) -> Read<()> {
     if needs.payouts.is_empty() {
         return Ok(());
     }
     let ids: Vec<Uuid> = needs.payouts.iter().map(|id| id.0).collect();
-    let found = payouts_where(tx, world.id, |query| {
+    let found = payouts_where(connection, world.id, |query| {
         query.push(" AND payout_id = ANY(").push_bind(ids).push(")");
     });
     let found = found.await?.into_iter();
@@ -252,14 +263,14 @@ const RUN: &str = "SELECT run_id, kind, method, state, items, units, amount, rel
 
 /// Runs that the rest of a statement picks.
 pub(in crate::store) async fn runs_where(
-    tx: &mut Tx<'_>,
+    connection: &mut PgConnection,
     id: CampaignId,
     rest: impl FnOnce(&mut QueryBuilder<Postgres>),
 ) -> Read<Vec<Run>> {
     let mut query = QueryBuilder::new(RUN);
     query.push_bind(id.0);
     rest(&mut query);
-    let rows: Vec<RunRow> = query.build_query_as().fetch_all(&mut **tx).await?;
+    let rows: Vec<RunRow> = query.build_query_as().fetch_all(&mut *connection).await?;
     rows.into_iter().map(Run::try_from).collect()
 }
 
@@ -306,22 +317,26 @@ const RUN_ITEM: &str = "SELECT run_id, position, member_id, payment_id, share_cl
 
 /// Items of runs that the rest of a statement picks.
 pub(in crate::store) async fn run_items_where(
-    tx: &mut Tx<'_>,
+    connection: &mut PgConnection,
     id: CampaignId,
     rest: impl FnOnce(&mut QueryBuilder<Postgres>),
 ) -> Read<Vec<RunItem>> {
     let mut query = QueryBuilder::new(RUN_ITEM);
     query.push_bind(id.0);
     rest(&mut query);
-    let rows: Vec<RunItemRow> = query.build_query_as().fetch_all(&mut **tx).await?;
+    let rows: Vec<RunItemRow> = query.build_query_as().fetch_all(&mut *connection).await?;
     rows.into_iter().map(RunItem::try_from).collect()
 }
 
 /// Reads the runs and items that the batch works, and whether an allotment is under way.
-pub(super) async fn runs(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -> Read<()> {
+pub(super) async fn runs(
+    connection: &mut PgConnection,
+    world: &mut World,
+    needs: &Needs,
+) -> Read<()> {
     if !needs.runs.is_empty() {
         let ids: Vec<Uuid> = needs.runs.iter().map(|id| id.0).collect();
-        let found = runs_where(tx, world.id, |query| {
+        let found = runs_where(connection, world.id, |query| {
             query.push(" AND run_id = ANY(").push_bind(ids).push(")");
         });
         let found = found.await?.into_iter();
@@ -333,7 +348,7 @@ pub(super) async fn runs(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -> R
         if positions.is_empty() {
             continue;
         }
-        let found = run_items_where(tx, world.id, |query| {
+        let found = run_items_where(connection, world.id, |query| {
             query
                 .push(" AND run_id = ")
                 .push_bind(run.0)
@@ -351,14 +366,14 @@ pub(super) async fn runs(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -> R
                 AND state IN ('planned', 'approved', 'running', 'paused') LIMIT 1",
             world.id.0
         );
-        world.open_allotment = open.fetch_optional(&mut **tx).await?.is_some();
+        world.open_allotment = open.fetch_optional(&mut *connection).await?.is_some();
     }
     Ok(())
 }
 
 /// Reads what has cleared by now: a sum over all payments, asked once in a campaign's life.
 pub(super) async fn cleared(
-    tx: &mut Tx<'_>,
+    connection: &mut PgConnection,
     world: &mut World,
     needs: &Needs,
     now: time::OffsetDateTime,
@@ -386,7 +401,7 @@ pub(super) async fn cleared(
         world.id.0,
         now.date()
     );
-    let row = row.fetch_one(&mut **tx).await?;
+    let row = row.fetch_one(&mut *connection).await?;
     world.cleared = Some(Cleared {
         amount: Amount::of_units(row.amount),
         members: row.members,

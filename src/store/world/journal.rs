@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Read, StoreError, Tx};
+use super::{Read, StoreError};
 use crate::{
     domain::{AccountRow, ChangeRow, EntryRow, Needs, World},
     id::{MemberId, RequestId},
@@ -13,16 +14,23 @@ use crate::{
     store::answer,
 };
 
-pub(super) async fn requests(tx: &mut Tx<'_>, world: &mut World, ids: &[RequestId]) -> Read<()> {
-    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+/// Reads the outcomes under request ids that have one.
+pub(super) async fn requests(
+    connection: &mut PgConnection,
+    world: &mut World,
+    ids: &[Uuid],
+) -> Read<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
     let rows = sqlx::query!(
         r#"SELECT change_no, request_id, method, principal, fields, recorded_at,
                   first_entry_no, last_entry_no, same_as_change_no, refusal::text AS "refusal?", reason
            FROM change WHERE campaign_id = $1 AND request_id = ANY($2)"#,
         world.id.0,
-        &ids
+        ids
     );
-    for row in rows.fetch_all(&mut **tx).await? {
+    for row in rows.fetch_all(&mut *connection).await? {
         let request_id = RequestId(row.request_id);
         let row = ChangeRow {
             number: row.change_no,
@@ -41,9 +49,13 @@ pub(super) async fn requests(tx: &mut Tx<'_>, world: &mut World, ids: &[RequestI
     Ok(())
 }
 
-pub(super) async fn entries(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -> Read<()> {
+pub(super) async fn entries(
+    connection: &mut PgConnection,
+    world: &mut World,
+    needs: &Needs,
+) -> Read<()> {
     for &number in &needs.entries {
-        let Some(posted) = answer::entry(tx, world.id, number).await? else {
+        let Some(posted) = answer::entry(connection, world.id, number).await? else {
             continue;
         };
         let reversed_by = sqlx::query_scalar!(
@@ -53,7 +65,7 @@ pub(super) async fn entries(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -
         );
         let row = EntryRow {
             entry: posted.entry,
-            reversed_by: reversed_by.fetch_optional(&mut **tx).await?,
+            reversed_by: reversed_by.fetch_optional(&mut *connection).await?,
         };
         world.entries.insert(number, row);
     }
@@ -62,7 +74,7 @@ pub(super) async fn entries(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -
 
 /// The accounts of everybody whom the batch may touch, and the campaign's own.
 pub(super) async fn accounts(
-    tx: &mut Tx<'_>,
+    connection: &mut PgConnection,
     world: &mut World,
     members: &HashSet<MemberId>,
 ) -> Read<()> {
@@ -85,7 +97,7 @@ pub(super) async fn accounts(
         world.id.0,
         &owners
     );
-    for row in rows.fetch_all(&mut **tx).await? {
+    for row in rows.fetch_all(&mut *connection).await? {
         let key = account_key(row.code, &row.commodity, row.owner)?;
         let account = AccountRow {
             number: row.account_no,
@@ -94,7 +106,8 @@ pub(super) async fn accounts(
                 debits: Amount::of_units(row.debits),
             },
         };
-        world.accounts.insert(key, account);
+        // What is known already is as new, or newer: its batch may not be committed yet.
+        world.accounts.entry(key).or_insert(account);
     }
     world.owners.extend(owners);
     Ok(())

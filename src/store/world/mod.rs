@@ -3,7 +3,8 @@
 //! At most twelve statements a batch of payments and pledges, whatever its size, and a
 //! handful more for what ends a campaign, and each only when the
 //! batch needs something of the kind that the world does not know yet. They run
-//! after the head's lock, so they see everything that was committed before it.
+//! after the head's lock, so they see everything that was committed before it; or without
+//! it, and then the number of the change that is written says that nobody came between.
 
 mod campaign;
 mod ending;
@@ -18,7 +19,9 @@ pub(super) use journal::account_key;
 pub(super) use payment::{PAYMENT, PaymentRow, payments_where};
 pub(super) use pledge::pledges_where;
 
-use super::{Store, StoreError, Tx};
+use sqlx::PgConnection;
+
+use super::{Store, StoreError};
 use crate::{
     domain::{Head, Needs, World},
     id::CampaignId,
@@ -44,15 +47,18 @@ impl Store {
 
 /// A campaign's head row. Nothing when there is no such campaign.
 macro_rules! head {
-    ($tx:ident, $campaign:ident, $lock:literal) => {{
+    ($connection:ident, $from:literal, $lock:literal, $campaign:ident $(, $more:expr)*) => {{
         let row = sqlx::query!(
             r#"SELECT change_no, entry_no, account_no, digest,
                       NULLIF(recorded_at, '-infinity') AS "recorded_at?"
-               FROM campaign_head WHERE campaign_id = $1"#
+               FROM "#
+                + $from
+                + " WHERE campaign_id = $1"
                 + $lock,
             $campaign.0
+            $(, $more)*
         );
-        let row = row.fetch_optional(&mut **$tx).await?;
+        let row = row.fetch_optional(&mut *$connection).await?;
         row.map(|row| {
             Ok(Head {
                 change: row.change_no,
@@ -66,45 +72,63 @@ macro_rules! head {
     }};
 }
 
-/// Locks a campaign's head row: from here to the commit nobody else changes the
-/// campaign.
-pub(crate) async fn lock_in_tx(tx: &mut Tx<'_>, campaign: CampaignId) -> Read<Option<Head>> {
-    head!(tx, campaign, " FOR NO KEY UPDATE")
+/// Locks a campaign and its head row: from here to the commit nobody else changes the
+/// campaign. The campaign's lock comes before the row's, since a batch that was written
+/// ahead has rows of its own in the tables before it asks for the head.
+pub(crate) async fn lock_in_tx(tx: &mut PgConnection, campaign: CampaignId) -> Read<Option<Head>> {
+    head!(
+        tx,
+        "(SELECT pg_advisory_xact_lock($2)) AS alone, campaign_head",
+        " FOR NO KEY UPDATE OF campaign_head",
+        campaign,
+        campaign_lock(campaign)
+    )
+}
+
+/// What a campaign's lock is called: writers under the head's lock hold it alone, those
+/// that write ahead share it. The random half of the id; two campaigns that should share
+/// it wait for each other and come to no harm.
+pub(super) fn campaign_lock(campaign: CampaignId) -> i64 {
+    let (_, random) = campaign.0.as_u64_pair();
+    i64::from_be_bytes(random.to_be_bytes())
 }
 
 /// Reads a campaign's head row without locking it, for a preview.
-pub(crate) async fn head_in_tx(tx: &mut Tx<'_>, campaign: CampaignId) -> Read<Option<Head>> {
-    head!(tx, campaign, "")
+pub(crate) async fn head_in_tx(tx: &mut PgConnection, campaign: CampaignId) -> Read<Option<Head>> {
+    head!(tx, "campaign_head", "", campaign)
 }
 
 /// Reads what `needs` asks for and the world does not know yet. What it knows has
-/// to be as of its head: nobody has changed the campaign since.
-pub(crate) async fn read_in_tx(
-    tx: &mut Tx<'_>,
+/// to be as of its head: nobody else has changed the campaign since, or the change numbers
+/// of what is decided on it will not follow.
+pub(crate) async fn read(
+    connection: &mut PgConnection,
     world: &mut World,
     needs: &Needs,
     now: time::OffsetDateTime,
 ) -> Read<()> {
-    journal::requests(tx, world, &needs.requests).await?;
     if world.campaign.is_none() {
-        campaign::campaign(tx, world).await?;
+        campaign::campaign(connection, world).await?;
     }
+    ending::payouts(connection, world, needs).await?;
+    let movements = payment::Movements::of(world, needs);
+    let (requests, claimed) = payment::recorded(connection, world, needs, &movements).await?;
+    journal::requests(connection, world, &requests).await?;
     if world.campaign.is_none() {
         return Ok(());
     }
-    journal::entries(tx, world, needs).await?;
-    ending::refunds(tx, world, needs).await?;
-    ending::payouts(tx, world, needs).await?;
-    ending::runs(tx, world, needs).await?;
-    payment::effects(tx, world, needs).await?;
-    payment::payments(tx, world, needs).await?;
-    ending::what_hangs_on_payments(tx, world).await?;
-    ending::cleared(tx, world, needs, now).await?;
-    let pledges = pledge::pledges(tx, world, needs, now).await?;
-    let members = person::members(tx, world, needs, &pledges).await?;
-    person::signatures(tx, world, needs).await?;
-    campaign::registrations(tx, world, needs).await?;
-    journal::accounts(tx, world, &members).await
+    payment::effects(connection, world, movements, &claimed).await?;
+    journal::entries(connection, world, needs).await?;
+    ending::refunds(connection, world, needs).await?;
+    ending::runs(connection, world, needs).await?;
+    payment::payments(connection, world, needs).await?;
+    ending::what_hangs_on_payments(connection, world).await?;
+    ending::cleared(connection, world, needs, now).await?;
+    let pledges = pledge::pledges(connection, world, needs, now).await?;
+    let members = person::members(connection, world, needs, &pledges).await?;
+    person::signatures(connection, world, needs).await?;
+    campaign::registrations(connection, world, needs).await?;
+    journal::accounts(connection, world, &members).await
 }
 
 pub(in crate::store) fn digest(bytes: Vec<u8>) -> Read<[u8; 32]> {

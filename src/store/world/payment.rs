@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::{Read, StoreError, Tx};
+use super::{Read, StoreError};
 use crate::{
     domain::{
         EffectKey, EffectRow, Needs, World,
@@ -88,20 +88,24 @@ pub(in crate::store) const PAYMENT: &str = "SELECT payment_id, money_account_id,
 
 /// Payments that the rest of a statement picks.
 pub(in crate::store) async fn payments_where(
-    tx: &mut Tx<'_>,
+    connection: &mut PgConnection,
     id: CampaignId,
     rest: impl FnOnce(&mut QueryBuilder<Postgres>),
 ) -> Read<Vec<Payment>> {
     let mut query = QueryBuilder::new(PAYMENT);
     query.push_bind(id.0);
     rest(&mut query);
-    let rows: Vec<PaymentRow> = query.build_query_as().fetch_all(&mut **tx).await?;
+    let rows: Vec<PaymentRow> = query.build_query_as().fetch_all(&mut *connection).await?;
     rows.into_iter().map(Payment::try_from).collect()
 }
 
 /// The payments that the batch names, and those of its movements: a movement that was
 /// recorded has claimed an effect, whoever recorded it.
-pub(super) async fn payments(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -> Read<()> {
+pub(super) async fn payments(
+    connection: &mut PgConnection,
+    world: &mut World,
+    needs: &Needs,
+) -> Read<()> {
     let named = world.entries.values().flat_map(|row| row.entry.lines());
     let named = named.filter_map(|line| line.payment);
     let moved = world.effects.values().filter_map(|effect| effect.payment);
@@ -109,10 +113,11 @@ pub(super) async fn payments(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) 
     let worked = world.run_items.values().filter_map(|item| item.payment);
     let needed = needs.payments.iter().copied().chain(named).chain(moved);
     let needed = needed.chain(refunded).chain(worked);
-    let needed: HashSet<Uuid> = needed.map(|id| id.0).collect();
+    let unknown = needed.filter(|id| !world.payments.contains_key(id));
+    let needed: HashSet<Uuid> = unknown.map(|id| id.0).collect();
     if !needed.is_empty() {
         let needed: Vec<Uuid> = needed.into_iter().collect();
-        let found = payments_where(tx, world.id, |query| {
+        let found = payments_where(connection, world.id, |query| {
             query
                 .push(" AND payment_id = ANY(")
                 .push_bind(needed)
@@ -131,7 +136,7 @@ pub(super) async fn payments(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) 
     let holding: HashSet<MemberId> = needs.holding.iter().copied().chain(allotted).collect();
     if !holding.is_empty() {
         let holding: Vec<Uuid> = holding.into_iter().map(|id| id.0).collect();
-        let found = payments_where(tx, world.id, |query| {
+        let found = payments_where(connection, world.id, |query| {
             query
                 .push(" AND member_id = ANY(")
                 .push_bind(holding)
@@ -165,33 +170,81 @@ const EFFECTS: [&str; 17] = [
     "interest",
 ];
 
-pub(super) async fn effects(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -> Read<()> {
-    if needs.movements.is_empty() && needs.payouts.is_empty() {
-        return Ok(());
-    }
-    // A fee is asked for before its payment's account is known: then any of the
-    // campaign's provider accounts may be meant.
-    let (mut accounts, mut objects) = (Vec::new(), Vec::new());
-    let known: Vec<Uuid> = world
-        .campaign
-        .iter()
-        .flat_map(|c| &c.money_accounts)
-        .map(|a| a.id.0)
-        .collect();
-    for (account, object) in &needs.movements {
-        let of = if account.0.is_nil() {
-            known.clone()
-        } else {
-            vec![account.0]
-        };
-        for account in of {
-            accounts.push(account);
-            objects.push(object.clone());
+/// Accounts and ids elsewhere, side by side.
+#[derive(Default)]
+pub(super) struct Movements {
+    accounts: Vec<Uuid>,
+    objects: Vec<String>,
+}
+
+impl Movements {
+    /// The movements that a batch is about.
+    pub(super) fn of(world: &World, needs: &Needs) -> Self {
+        let mut movements = Self::default();
+        // A fee is asked for before its payment's account is known: then any of the
+        // campaign's provider accounts may be meant.
+        let known = world.campaign.iter().flat_map(|c| &c.money_accounts);
+        let known: Vec<Uuid> = known.map(|account| account.id.0).collect();
+        for (account, object) in &needs.movements {
+            let named = [account.0];
+            let of = if account.0.is_nil() {
+                known.as_slice()
+            } else {
+                named.as_slice()
+            };
+            for account in of {
+                movements.accounts.push(*account);
+                movements.objects.push(object.clone());
+            }
         }
+        for payout in world.payouts.values() {
+            movements.accounts.push(payout.account.0);
+            movements.objects.push(payout.object_id.clone());
+        }
+        movements
     }
-    for payout in world.payouts.values() {
-        accounts.push(payout.account.0);
-        objects.push(payout.object_id.clone());
+}
+
+/// Of the batch's request ids those that have an outcome, and of its movements' ids those
+/// that have claimed an effect: mostly none, and one look for both of them.
+pub(super) async fn recorded(
+    connection: &mut PgConnection,
+    world: &World,
+    needs: &Needs,
+    movements: &Movements,
+) -> Read<(Vec<Uuid>, HashSet<String>)> {
+    let requests: Vec<Uuid> = needs.requests.iter().map(|id| id.0).collect();
+    let row = sqlx::query!(
+        r#"SELECT
+            ARRAY(
+                SELECT request_id FROM change WHERE campaign_id = $1 AND request_id = ANY($2)
+            ) AS "requests!",
+            ARRAY(
+                SELECT object_id FROM effect WHERE campaign_id = $1
+                    AND (money_account_id, object_id)
+                        IN (SELECT * FROM unnest($3::uuid[], $4::text[]))
+            ) AS "objects!""#,
+        world.id.0,
+        &requests,
+        &movements.accounts,
+        &movements.objects
+    );
+    let row = row.fetch_one(connection).await?;
+    Ok((row.requests, row.objects.into_iter().collect()))
+}
+
+/// Reads the effects that were claimed for the movements of these ids.
+pub(super) async fn effects(
+    connection: &mut PgConnection,
+    world: &mut World,
+    movements: Movements,
+    claimed: &HashSet<String>,
+) -> Read<()> {
+    let movements = movements.accounts.into_iter().zip(movements.objects);
+    let claimed = movements.filter(|(_, object)| claimed.contains(object));
+    let (accounts, objects): (Vec<Uuid>, Vec<String>) = claimed.unzip();
+    if objects.is_empty() {
+        return Ok(());
     }
     let rows = sqlx::query!(
         "SELECT money_account_id, object_id, effect, seq, amount, payment_id, change_no
@@ -201,7 +254,7 @@ pub(super) async fn effects(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -
         &accounts,
         &objects
     );
-    for row in rows.fetch_all(&mut **tx).await? {
+    for row in rows.fetch_all(&mut *connection).await? {
         let effect = EFFECTS.into_iter().find(|effect| *effect == row.effect);
         let key = EffectKey {
             account: MoneyAccountId(row.money_account_id),

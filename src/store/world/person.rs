@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Read, StoreError, Tx, digest};
+use super::{Read, StoreError, digest};
 use crate::{
     domain::{
         Needs, World,
@@ -16,7 +17,7 @@ use crate::{
 
 /// Reads the members whom the batch needs; gives their ids.
 pub(super) async fn members(
-    tx: &mut Tx<'_>,
+    connection: &mut PgConnection,
     world: &mut World,
     needs: &Needs,
     pledges: &HashSet<PledgeId>,
@@ -54,7 +55,7 @@ pub(super) async fn members(
         &ids,
         &emails
     );
-    for row in rows.fetch_all(&mut **tx).await? {
+    for row in rows.fetch_all(&mut *connection).await? {
         let (Some(id), Some(hash), Some(created_at), Some(live_pledges)) = (
             row.member_id,
             row.email_hash,
@@ -74,13 +75,20 @@ pub(super) async fn members(
     Ok(needed)
 }
 
-pub(super) async fn signatures(tx: &mut Tx<'_>, world: &mut World, needs: &Needs) -> Read<()> {
-    let ids: Vec<Uuid> = needs.signatures.iter().map(|id| id.0).collect();
+pub(super) async fn signatures(
+    connection: &mut PgConnection,
+    world: &mut World,
+    needs: &Needs,
+) -> Read<()> {
+    let ids = needs.signatures.iter();
+    let unknown = ids.filter(|id| !world.signatures.contains_key(id));
+    let ids: Vec<Uuid> = unknown.map(|id| id.0).collect();
     // Whoever pledges converts a signature of the same address.
     let pledging = needs.pledging.iter().filter_map(|id| world.members.get(id));
     let of_members = pledging.map(|member| member.email_hash);
     let emails = needs.emails.iter().copied().chain(of_members);
-    let emails: Vec<Vec<u8>> = emails.map(|hash| hash.to_vec()).collect();
+    let unknown = emails.filter(|hash| !world.signature_emails.contains_key(hash));
+    let emails: Vec<Vec<u8>> = unknown.map(|hash| hash.to_vec()).collect();
     if ids.is_empty() && emails.is_empty() {
         return Ok(());
     }
@@ -94,7 +102,7 @@ pub(super) async fn signatures(tx: &mut Tx<'_>, world: &mut World, needs: &Needs
         &ids,
         &emails
     );
-    for row in rows.fetch_all(&mut **tx).await? {
+    for row in rows.fetch_all(&mut *connection).await? {
         let state = row.state.as_deref().and_then(SignatureState::of_word);
         let (Some(id), Some(hash), Some(state), Some(created_at)) =
             (row.signature_id, row.email_hash, state, row.created_at)

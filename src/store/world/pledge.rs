@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::{Read, StoreError, Tx};
+use super::{Read, StoreError};
 use crate::{
     domain::{
         Needs, World,
@@ -57,20 +57,20 @@ const PLEDGE: &str = "SELECT pledge_id, member_id, state, amount, paid, share_cl
 
 /// Pledges that the rest of a statement picks.
 pub(in crate::store) async fn pledges_where(
-    tx: &mut Tx<'_>,
+    connection: &mut PgConnection,
     id: CampaignId,
     rest: impl FnOnce(&mut QueryBuilder<Postgres>),
 ) -> Read<Vec<Pledge>> {
     let mut query = QueryBuilder::new(PLEDGE);
     query.push_bind(id.0);
     rest(&mut query);
-    let rows: Vec<PledgeRow> = query.build_query_as().fetch_all(&mut **tx).await?;
+    let rows: Vec<PledgeRow> = query.build_query_as().fetch_all(&mut *connection).await?;
     rows.into_iter().map(Pledge::try_from).collect()
 }
 
 /// Reads the pledges that the batch needs; gives their ids.
 pub(super) async fn pledges(
-    tx: &mut Tx<'_>,
+    connection: &mut PgConnection,
     world: &mut World,
     needs: &Needs,
     now: time::OffsetDateTime,
@@ -80,7 +80,7 @@ pub(super) async fn pledges(
     let unknown = needed.iter().filter(|id| !world.pledges.contains_key(id));
     let unknown: Vec<Uuid> = unknown.map(|id| id.0).collect();
     if !unknown.is_empty() {
-        let found = pledges_where(tx, world.id, |query| {
+        let found = pledges_where(connection, world.id, |query| {
             query
                 .push(" AND pledge_id = ANY(")
                 .push_bind(unknown)
@@ -93,7 +93,7 @@ pub(super) async fn pledges(
     }
     if needs.run_out > 0 {
         let over = world.campaign.as_ref().is_some_and(Campaign::offer_is_over);
-        let found = pledges_where(tx, world.id, |query| {
+        let found = pledges_where(connection, world.id, |query| {
             query
                 .push(" AND state IN ('committed', 'part_paid', 'errored') AND (expires_at <= ")
                 .push_bind(now)

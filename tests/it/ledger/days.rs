@@ -1,7 +1,10 @@
 //! Value dates: days that are open, that end, and that are posted to afterwards.
 
 use futures::future::join_all;
-use pledgebook::grpc::pb::{self, DateBasis, Side};
+use pledgebook::{
+    book::Settings,
+    grpc::pb::{self, DateBasis, Side},
+};
 use time::Duration;
 
 use super::manual::{entry, line, post};
@@ -19,7 +22,12 @@ struct Desk {
 
 impl Desk {
     async fn open() -> Self {
-        let tester = Tester::start().await;
+        // Nothing is kept, so each batch waits for the head and takes in what queues meanwhile.
+        let settings = Settings {
+            kept_rows: 0,
+            ..Settings::default()
+        };
+        let tester = Tester::start_with(settings).await;
         let campaign = Campaign::open(&tester, "EUR").await;
         Self {
             tester,

@@ -81,7 +81,12 @@ async fn a_server_that_ends_answers_what_a_stream_has_queued() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_ends_with_its_calls_deadline_and_says_what_was_too_late() {
-    let desk = Desk::open(batches_of(4, 100), 30).await;
+    // Nothing is kept, so each batch waits for the campaign's lock before it begins.
+    let settings = Settings {
+        kept_rows: 0,
+        ..batches_of(4, 100)
+    };
+    let desk = Desk::open(settings, 30).await;
     let held = desk.tester.database.hold(&desk.campaign.name).await;
     let clients = desk.tester.treasurer();
     let timeout = Duration::from_millis(1_500);

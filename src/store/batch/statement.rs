@@ -1,0 +1,294 @@
+//! The rows of every batch, as one statement.
+
+use sqlx::{Postgres, postgres::PgArguments, query::Query};
+use uuid::Uuid;
+
+use super::{json, of};
+use crate::{
+    domain::{ChangeRow, World},
+    ledger::PostedEntry,
+    store::{StoreError, world::campaign_lock},
+};
+
+/// A statement with its rows, which needs the world no more.
+pub(crate) type Statement = Query<'static, Postgres, PgArguments>;
+
+/// The outcomes, history, entries and lines of a batch, the accounts that it opened, the
+/// nouns that it made or changed, and the tally.
+///
+/// # Errors
+/// When a snapshot cannot be written as JSON.
+pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
+    let written = &world.written;
+    let changes = &written.changes;
+    let each = |f: fn(&ChangeRow) -> Option<i64>| changes.iter().map(f).collect::<Vec<_>>();
+    let refusals: Vec<Option<String>> = changes
+        .iter()
+        .map(|change| change.refusal.as_ref().map(json).transpose())
+        .collect::<Result<_, _>>()?;
+    let opened = &written.accounts;
+    let history = &written.history;
+    let snapshots: Vec<String> = history
+        .iter()
+        .map(|row| json(&row.snapshot))
+        .collect::<Result<_, _>>()?;
+    let entries = &written.entries;
+    let lines = entries.iter();
+    let lines: Vec<_> = lines
+        .flat_map(|entry| {
+            (1_i16..)
+                .zip(&entry.lines)
+                .map(|(n, line)| (entry.number, n, line))
+        })
+        .collect();
+    let effects: Vec<_> = of(&written.effects, |key| world.effects.get_key_value(key));
+    let payments: Vec<_> = of(&written.payments, |id| world.payments.get(id));
+    let persons = &written.persons;
+    let signatures: Vec<_> = of(&written.signatures, |id| world.signatures.get(id));
+    let members: Vec<_> = of(&written.members, |id| world.members.get(id));
+    let pledges: Vec<_> = of(&written.pledges, |id| world.pledges.get(id));
+    let tally = &world.tally;
+    let statement = sqlx::query_file!(
+        "src/store/batch/batch.sql",
+        world.id.0,
+        &changes.iter().map(|c| c.number).collect::<Vec<_>>(),
+        &changes.iter().map(|c| c.request_id.0).collect::<Vec<_>>(),
+        &changes
+            .iter()
+            .map(|c| c.method.as_str())
+            .collect::<Vec<_>>() as &[&str],
+        &changes
+            .iter()
+            .map(|c| c.principal.as_str())
+            .collect::<Vec<_>>() as &[&str],
+        &changes
+            .iter()
+            .map(|c| c.fields.as_slice())
+            .collect::<Vec<_>>() as &[&[u8]],
+        &changes.iter().map(|c| c.recorded_at).collect::<Vec<_>>(),
+        &each(|c| c.entries.map(|(first, _)| first)) as &[Option<i64>],
+        &each(|c| c.entries.map(|(_, last)| last)) as &[Option<i64>],
+        &each(|c| c.same_as) as &[Option<i64>],
+        &refusals as &[Option<String>],
+        &changes
+            .iter()
+            .map(|c| c.reason.as_str())
+            .collect::<Vec<_>>() as &[&str],
+        &opened.iter().map(|(number, _)| *number).collect::<Vec<_>>(),
+        &opened
+            .iter()
+            .map(|(_, key)| key.code.number())
+            .collect::<Vec<_>>(),
+        &opened
+            .iter()
+            .map(|(_, key)| key.commodity.to_string())
+            .collect::<Vec<_>>(),
+        &opened
+            .iter()
+            .map(|(_, key)| key.owner.uuid())
+            .collect::<Vec<_>>(),
+        &history.iter().map(|row| row.change).collect::<Vec<_>>(),
+        &history.iter().map(|row| row.ordinal).collect::<Vec<_>>(),
+        &history.iter().map(|row| row.subject).collect::<Vec<_>>(),
+        &snapshots,
+        &entries.iter().map(|e| e.number).collect::<Vec<_>>(),
+        &entries.iter().map(|e| e.change).collect::<Vec<_>>(),
+        &entries
+            .iter()
+            .map(|e| e.entry.event().word())
+            .collect::<Vec<_>>() as &[&str],
+        &entries
+            .iter()
+            .map(|e| e.entry.occurred_at())
+            .collect::<Vec<_>>(),
+        &entries
+            .iter()
+            .map(|e| e.entry.value_date())
+            .collect::<Vec<_>>(),
+        &entries.iter().map(|e| e.recorded_at).collect::<Vec<_>>(),
+        &entries
+            .iter()
+            .map(|e| e.entry.reverses())
+            .collect::<Vec<_>>() as &[Option<i64>],
+        &entries.iter().map(accounts_of).collect::<Vec<_>>(),
+        &entries
+            .iter()
+            .map(|e| e.digest.as_slice())
+            .collect::<Vec<_>>() as &[&[u8]],
+        &lines.iter().map(|(.., l)| l.account_no).collect::<Vec<_>>(),
+        &lines.iter().map(|(entry, ..)| *entry).collect::<Vec<_>>(),
+        &lines.iter().map(|(_, n, _)| *n).collect::<Vec<_>>(),
+        &lines
+            .iter()
+            .map(|(.., l)| l.line.amount.units())
+            .collect::<Vec<_>>(),
+        &lines
+            .iter()
+            .map(|(.., l)| l.balance.net.units())
+            .collect::<Vec<_>>(),
+        &lines
+            .iter()
+            .map(|(.., l)| l.balance.debits.units())
+            .collect::<Vec<_>>(),
+        &lines
+            .iter()
+            .map(|(.., l)| l.line.payment.map(|id| id.0))
+            .collect::<Vec<_>>() as &[Option<Uuid>],
+        &lines
+            .iter()
+            .map(|(.., l)| l.line.pledge.map(|id| id.0))
+            .collect::<Vec<_>>() as &[Option<Uuid>],
+        &effects
+            .iter()
+            .map(|(key, _)| key.account.0)
+            .collect::<Vec<_>>(),
+        &effects
+            .iter()
+            .map(|(key, _)| key.object.as_str())
+            .collect::<Vec<_>>() as &[&str],
+        &effects
+            .iter()
+            .map(|(key, _)| key.effect)
+            .collect::<Vec<_>>() as &[&str],
+        &effects
+            .iter()
+            .map(|(key, _)| key.seq.as_str())
+            .collect::<Vec<_>>() as &[&str],
+        &effects
+            .iter()
+            .map(|(_, row)| row.amount.units())
+            .collect::<Vec<_>>(),
+        &effects
+            .iter()
+            .map(|(_, row)| row.payment.map(|id| id.0))
+            .collect::<Vec<_>>() as &[Option<Uuid>],
+        &effects
+            .iter()
+            .map(|(_, row)| row.change)
+            .collect::<Vec<_>>(),
+        &payments.iter().map(|p| p.id.0).collect::<Vec<_>>(),
+        &payments.iter().map(|p| p.account.0).collect::<Vec<_>>(),
+        &payments
+            .iter()
+            .map(|p| p.object_id.as_str())
+            .collect::<Vec<_>>() as &[&str],
+        &payments.iter().map(|p| p.state.word()).collect::<Vec<_>>() as &[&str],
+        &payments.iter().map(|p| p.method.word()).collect::<Vec<_>>() as &[&str],
+        &payments.iter().map(|p| p.gross.units()).collect::<Vec<_>>(),
+        &payments.iter().map(|p| p.held.units()).collect::<Vec<_>>(),
+        &payments
+            .iter()
+            .map(|p| p.refundable.units())
+            .collect::<Vec<_>>(),
+        &payments
+            .iter()
+            .map(|p| p.unallocated.units())
+            .collect::<Vec<_>>(),
+        &payments.iter().map(|p| p.fee.units()).collect::<Vec<_>>(),
+        &payments.iter().map(|p| p.fee_known).collect::<Vec<_>>(),
+        &payments
+            .iter()
+            .map(|p| p.fee_deferred.units())
+            .collect::<Vec<_>>(),
+        &payments
+            .iter()
+            .map(|p| p.allotted.units())
+            .collect::<Vec<_>>(),
+        &payments
+            .iter()
+            .map(|p| p.refunded.units())
+            .collect::<Vec<_>>(),
+        &payments
+            .iter()
+            .map(|p| p.returned.units())
+            .collect::<Vec<_>>(),
+        &payments
+            .iter()
+            .map(|p| p.charged.units())
+            .collect::<Vec<_>>(),
+        &payments.iter().map(|p| p.lost.units()).collect::<Vec<_>>(),
+        &payments
+            .iter()
+            .map(|p| p.reserved.units())
+            .collect::<Vec<_>>(),
+        &payments.iter().map(|p| p.flagged).collect::<Vec<_>>(),
+        &payments
+            .iter()
+            .map(|p| p.member.map(|m| m.0))
+            .collect::<Vec<_>>() as &[Option<Uuid>],
+        &payments
+            .iter()
+            .map(|p| p.pledge.map(|p| p.0))
+            .collect::<Vec<_>>() as &[Option<Uuid>],
+        &payments.iter().map(|p| p.occurred_at).collect::<Vec<_>>(),
+        &payments.iter().map(|p| p.value_date).collect::<Vec<_>>(),
+        &payments.iter().map(|p| p.available_on).collect::<Vec<_>>(),
+        &payments
+            .iter()
+            .map(|p| p.failure_code.as_str())
+            .collect::<Vec<_>>() as &[&str],
+        &payments.iter().map(|p| p.entry).collect::<Vec<_>>(),
+        &persons.iter().map(|p| p.subject).collect::<Vec<_>>(),
+        &persons
+            .iter()
+            .map(|p| p.display_name.as_str())
+            .collect::<Vec<_>>() as &[&str],
+        &persons.iter().map(|p| p.email.as_str()).collect::<Vec<_>>() as &[&str],
+        &signatures.iter().map(|s| s.id.0).collect::<Vec<_>>(),
+        &signatures
+            .iter()
+            .map(|s| s.email_hash.as_slice())
+            .collect::<Vec<_>>() as &[&[u8]],
+        &signatures
+            .iter()
+            .map(|s| s.state.word())
+            .collect::<Vec<_>>() as &[&str],
+        &signatures.iter().map(|s| s.created_at).collect::<Vec<_>>(),
+        &members.iter().map(|m| m.id.0).collect::<Vec<_>>(),
+        &members
+            .iter()
+            .map(|m| m.email_hash.as_slice())
+            .collect::<Vec<_>>() as &[&[u8]],
+        &members.iter().map(|m| m.created_at).collect::<Vec<_>>(),
+        &members.iter().map(|m| m.live_pledges).collect::<Vec<_>>(),
+        &pledges.iter().map(|p| p.id.0).collect::<Vec<_>>(),
+        &pledges.iter().map(|p| p.member.0).collect::<Vec<_>>(),
+        &pledges.iter().map(|p| p.state.word()).collect::<Vec<_>>() as &[&str],
+        &pledges.iter().map(|p| p.amount.units()).collect::<Vec<_>>(),
+        &pledges.iter().map(|p| p.paid.units()).collect::<Vec<_>>(),
+        &pledges
+            .iter()
+            .map(|p| p.share_class.map(|c| c.0))
+            .collect::<Vec<_>>() as &[Option<Uuid>],
+        &pledges.iter().map(|p| p.units).collect::<Vec<_>>(),
+        &pledges.iter().map(|p| p.created_at).collect::<Vec<_>>(),
+        &pledges.iter().map(|p| p.expires_at).collect::<Vec<_>>(),
+        &pledges.iter().map(|p| p.errored_at).collect::<Vec<_>>()
+            as &[Option<time::OffsetDateTime>],
+        &pledges.iter().map(|p| p.terms_version).collect::<Vec<_>>(),
+        written.tally,
+        tally.signed,
+        tally.withdrawn,
+        tally.converted,
+        tally.pledging_members,
+        tally.pledged.units(),
+        tally.paying_members,
+        tally.held.units(),
+        tally.payments,
+        tally.failures,
+        tally.refundable.units(),
+        tally.returned.units(),
+        tally.unallocated.units(),
+        tally.allotted.units(),
+        tally.refunded.units(),
+        tally.certificates,
+        campaign_lock(world.id)
+    );
+    Ok(statement)
+}
+
+/// The accounts of an entry's lines, as the text of an array.
+fn accounts_of(entry: &PostedEntry) -> String {
+    let numbers = entry.lines.iter().map(|line| line.account_no.to_string());
+    format!("{{{}}}", numbers.collect::<Vec<_>>().join(","))
+}

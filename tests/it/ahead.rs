@@ -1,0 +1,196 @@
+//! Batches that are decided and written before the one before them is committed.
+
+use std::{sync::Arc, time::Duration};
+
+use pledgebook::{
+    book::{BookError, Books, Settings},
+    domain::{Action, Command, Fingerprint, Money, Outcome, Payer, Receipt, payment},
+    id::{CampaignId, MoneyAccountId, PaymentId, PledgeId, RequestId},
+    money::Amount,
+    store::Store,
+};
+use uuid::Uuid;
+
+use crate::harness::{Campaign, Tester};
+
+/// Small batches, each of which goes ahead of the one before it.
+fn eager() -> Settings {
+    Settings {
+        batch_cap: 8,
+        ahead: 1,
+        ..Settings::default()
+    }
+}
+
+fn last<T: std::str::FromStr<Err: std::fmt::Debug>>(name: &str) -> T {
+    name.rsplit('/').next().unwrap().parse().unwrap()
+}
+
+struct Payments {
+    campaign: CampaignId,
+    account: MoneyAccountId,
+    pledge: PledgeId,
+}
+
+impl Payments {
+    /// A campaign with a pledge of a hundred thousand.
+    async fn open(tester: &Tester) -> (Self, Campaign) {
+        let campaign = Campaign::open(tester, "EUR").await;
+        let member = campaign.member(tester, "ada@example.org").await;
+        let pledge = campaign.pledge(tester, &member, "100000").await;
+        let payments = Self {
+            campaign: last(&campaign.name),
+            account: last(&campaign.provider),
+            pledge: last(&pledge),
+        };
+        (payments, campaign)
+    }
+
+    /// A euro on the pledge.
+    fn payment(&self, object_id: &str) -> Command {
+        Command {
+            request_id: RequestId(Uuid::now_v7()),
+            method: "RecordPayment",
+            principal: "test".to_owned(),
+            fingerprint: Fingerprint::default(),
+            action: Action::RecordReceipt(Receipt {
+                payment: PaymentId::mint(),
+                channel: payment::Channel::Provider,
+                account: self.account,
+                object_id: object_id.to_owned(),
+                gross: Money {
+                    amount: Amount::of_units(100),
+                    currency: "EUR".parse().unwrap(),
+                },
+                payer: Payer::Pledge(self.pledge),
+                unknown_payer_is_unallocated: false,
+                method: payment::Method::Card,
+                occurred_at: None,
+                value_date: None,
+                available_on: None,
+                corrects: None,
+            }),
+        }
+    }
+}
+
+type Answer = Result<Outcome, BookError>;
+
+async fn submit(books: &Books, campaign: CampaignId, commands: &[Command]) -> Vec<Answer> {
+    let submitted = commands
+        .iter()
+        .map(|command| books.submit(campaign, command.clone(), None));
+    futures::future::join_all(submitted).await
+}
+
+async fn count(tester: &Tester, query: &str) -> i64 {
+    let pool = tester.database.pool("postgres").await;
+    sqlx::query_scalar(sqlx::AssertSqlSafe(query.to_owned()))
+        .fetch_one(&pool)
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_again_while_it_is_written_posts_once() {
+    let tester = Tester::start_with(eager()).await;
+    let (payments, campaign) = Payments::open(&tester).await;
+    let books = &tester.server.app.books;
+    // Each request three times and each movement under four request ids, spread so that
+    // the repetitions meet the first one while its batch is aloft.
+    let mut commands = Vec::new();
+    for n in 0..100 {
+        let first = payments.payment(&format!("ch_{n}"));
+        let others = (0..3).map(|_| payments.payment(&format!("ch_{n}")));
+        let others: Vec<Command> = others.collect();
+        commands.extend([first.clone(), first.clone(), first]);
+        commands.extend(others);
+    }
+    let answers = submit(books, payments.campaign, &commands).await;
+    let outcomes: Vec<Outcome> = answers.into_iter().map(Result::unwrap).collect();
+    for of_one in outcomes.chunks(6) {
+        let Outcome::Done(done) = &of_one[0] else {
+            panic!("{:?}", of_one[0]);
+        };
+        for replayed in &of_one[1..3] {
+            assert_eq!(*replayed, Outcome::Replayed(done.change));
+        }
+        for known in &of_one[3..] {
+            let Outcome::RecordedBefore { same_as, .. } = known else {
+                panic!("{known:?}");
+            };
+            assert_eq!(*same_as, done.change);
+        }
+    }
+    assert_eq!(count(&tester, "SELECT count(*) FROM payment").await, 100);
+    tester.must_be_clean(&campaign.name).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_decided_on_a_refused_batch_is_decided_again() {
+    let tester = Tester::start_with(eager()).await;
+    let (payments, campaign) = Payments::open(&tester).await;
+    let poison = "CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'poison' USING ERRCODE = '23514', CONSTRAINT = 'poison'; END $$;
+        CREATE TRIGGER poison BEFORE INSERT ON payment FOR EACH ROW
+        WHEN (NEW.object_id LIKE 'bad%') EXECUTE FUNCTION poison()";
+    tester.database.execute("postgres", poison).await.unwrap();
+    let commands: Vec<Command> = (0..200)
+        .map(|n| match n % 40 {
+            0 => payments.payment(&format!("bad_{n}")),
+            _ => payments.payment(&format!("ch_{n}")),
+        })
+        .collect();
+    let answers = submit(&tester.server.app.books, payments.campaign, &commands).await;
+    for (n, answer) in answers.iter().enumerate() {
+        match n % 40 {
+            0 => assert!(matches!(answer, Err(BookError::Fault { .. })), "{answer:?}"),
+            _ => assert!(matches!(answer, Ok(Outcome::Done(_))), "{answer:?}"),
+        }
+    }
+    assert_eq!(count(&tester, "SELECT count(*) FROM payment").await, 195);
+    tester.must_be_clean(&campaign.name).await;
+}
+
+/// Two books on one campaign, each of which believes at first that it is alone: the numbers
+/// of the changes are the fence between them.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_servers_that_go_ahead_do_not_pass_each_other() {
+    let tester = Tester::start_with(eager()).await;
+    let (payments, campaign) = Payments::open(&tester).await;
+    let url = tester.database.url("pledgebook_app");
+    let store = Store::connect(&url, 4).await.unwrap();
+    let there = Books::new(store, tester.clock.clone(), eager());
+    let here = tester.server.app.books.clone();
+    let payments = Arc::new(payments);
+    for round in 0..12 {
+        // Each of them alone for a while, so that it goes ahead; then both at once, with
+        // every third movement told to both.
+        for books in [&here, &there] {
+            let alone: Vec<Command> = (0..24)
+                .map(|_| payments.payment(&Uuid::now_v7().to_string()))
+                .collect();
+            for answer in submit(books, payments.campaign, &alone).await {
+                assert!(matches!(answer, Ok(Outcome::Done(_))), "{answer:?}");
+            }
+        }
+        let both: Vec<Command> = (0..90)
+            .map(|n| payments.payment(&format!("ch_{round}_{n}")))
+            .collect();
+        let mut twice = both[60..].to_vec();
+        twice.extend_from_slice(&both[..30]);
+        let (first, second) = tokio::join!(
+            submit(&here, payments.campaign, &both[..60]),
+            submit(&there, payments.campaign, &twice)
+        );
+        let done = first.iter().chain(&second);
+        let done = done.filter(|answer| matches!(answer, Ok(Outcome::Done(_))));
+        assert_eq!(done.count(), 90);
+    }
+    tokio::time::timeout(Duration::from_secs(10), there.drain())
+        .await
+        .unwrap();
+    let all = 12 * (48 + 90);
+    assert_eq!(count(&tester, "SELECT count(*) FROM payment").await, all);
+    tester.must_be_clean(&campaign.name).await;
+}
