@@ -14,6 +14,7 @@
 //! | `PLEDGEBOOK_REFLECTION` | on in development | whether gRPC reflection answers |
 //! | `PLEDGEBOOK_ORIGINS` | | web origins whose pages may call by gRPC-Web, separated by commas |
 //! | `PLEDGEBOOK_CONNECTIONS` | 16 | database connections for calls, and as many again for books |
+//! | `PLEDGEBOOK_AHEAD` | 500 | commands that have to wait for a campaign's next batch to begin while one is written |
 //! | `PLEDGEBOOK_LOG` | `info,sqlx=warn` | what is logged, as `tracing` filters it |
 
 use std::{
@@ -58,6 +59,8 @@ pub struct Settings {
     pub origins: Vec<HeaderValue>,
     /// Database connections for calls, and as many again for books.
     pub connections: u32,
+    /// Commands that have to wait for a batch to begin while one is written.
+    pub ahead: usize,
     /// What is logged.
     pub log: String,
 }
@@ -85,13 +88,16 @@ pub enum SettingError {
     /// Not a number of connections.
     #[error("PLEDGEBOOK_CONNECTIONS: {0:?} is no number from 2 to 500")]
     Connections(String),
+    /// Not a number of commands.
+    #[error("PLEDGEBOOK_AHEAD: {0:?} is no number from 1 to 1000")]
+    Ahead(String),
     /// A variable that is not ours and looks like a slip.
     #[error("{0} is no setting of this version")]
     Unknown(String),
 }
 
 /// Every variable that is read.
-const VARIABLES: [&str; 12] = [
+const VARIABLES: [&str; 13] = [
     "PLEDGEBOOK_LISTEN",
     "PLEDGEBOOK_METRICS",
     "DATABASE_URL",
@@ -103,6 +109,7 @@ const VARIABLES: [&str; 12] = [
     "PLEDGEBOOK_REFLECTION",
     "PLEDGEBOOK_ORIGINS",
     "PLEDGEBOOK_CONNECTIONS",
+    "PLEDGEBOOK_AHEAD",
     "PLEDGEBOOK_LOG",
 ];
 
@@ -149,6 +156,8 @@ impl Settings {
         let reflection = switch("PLEDGEBOOK_REFLECTION", get("PLEDGEBOOK_REFLECTION"))?;
         let connections = get("PLEDGEBOOK_CONNECTIONS").unwrap_or_else(|| "16".to_owned());
         let number: Option<u32> = connections.parse().ok().filter(|n| (2..=500).contains(n));
+        let ahead = get("PLEDGEBOOK_AHEAD").unwrap_or_else(|| "500".to_owned());
+        let waiting: Option<usize> = ahead.parse().ok().filter(|n| (1..=1_000).contains(n));
         Ok(Self {
             listen: listen.parse().map_err(SettingError::Listen)?,
             metrics: metrics
@@ -164,6 +173,7 @@ impl Settings {
             reflection: reflection.unwrap_or(profile == Profile::Development),
             origins: origins(&get("PLEDGEBOOK_ORIGINS").unwrap_or_default())?,
             connections: number.ok_or(SettingError::Connections(connections))?,
+            ahead: waiting.ok_or(SettingError::Ahead(ahead))?,
             log: get("PLEDGEBOOK_LOG").unwrap_or_else(|| "info,sqlx=warn".to_owned()),
         })
     }
@@ -249,6 +259,7 @@ mod tests {
             ("PLEDGEBOOK_PROFILE", "prod"),
             ("PLEDGEBOOK_REFLECTION", "maybe"),
             ("PLEDGEBOOK_CONNECTIONS", "1"),
+            ("PLEDGEBOOK_AHEAD", "0"),
             ("PLEDGEBOOK_ORIGINS", "https://example.org/shop"),
             ("PLEDGEBOOK_ORIGINS", "*"),
         ] {

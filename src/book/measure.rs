@@ -6,7 +6,7 @@
 //! | `pledgebook_batch_commands` | histogram | | commands of a batch |
 //! | `pledgebook_queue_depth` | gauge | | commands that wait, over all campaigns |
 //! | `pledgebook_queue_seconds` | histogram | | from queued to taken into a batch |
-//! | `pledgebook_batch_seconds` | histogram | `step`: lock, read, decide, write, commit | each step of a batch |
+//! | `pledgebook_batch_seconds` | histogram | `step`: lock, read, decide, write, commit | each step of a batch; lock and commit only under the lock, otherwise write commits too; batches that go ahead overlap |
 //! | `pledgebook_outcomes_total` | counter | `outcome`: done, refused, replayed, recorded_before, late, overloaded, unavailable, not_found, fault | what commands came to |
 //!
 //! Refusals by their reason are counted where they leave, as `pledgebook_errors_total`.

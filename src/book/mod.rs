@@ -6,26 +6,40 @@
 //!
 //! | step | what happens | round trips |
 //! |---|---|---|
-//! | lock | begin, and lock the campaign's head row; read the clock | 2 |
 //! | collect | take what has queued, up to the cap; never wait for more | 0 |
-//! | read | the rows that the batch needs and nobody has kept, into a [`World`] | 1 to 12 |
-//! | decide | each command in order, in memory | 0 |
-//! | write | accounts, journal, nouns and tally, each where there is something | 1 to 4 |
-//! | commit | and answer everybody | 1 |
+//! | read | the rows that the batch needs and nobody has kept, into a [`World`] | 1, and up to 12 |
+//! | decide | each command in order, in memory; encode what is to be written | 0 |
+//! | write | one statement, a database transaction of its own | 1 |
 //!
-//! An entry by hand on known accounts takes five round trips, a first payment of a
-//! member ten, however many of them share the batch.
+//! An entry by hand on known accounts and a payment of a known member take two round
+//! trips, however many of them share the batch.
 //!
-//! **What is kept.** After a commit the world stays in memory: the campaign, its
-//! tally, and the members, pledges and accounts that were read. The next batch goes
-//! on with it when the head that it locks is the one that was left behind, number for
-//! number and digest for digest; then nobody else has changed anything, since every
-//! change moves the head. With two servers on one campaign each reads anew. What is
-//! kept is bounded, and anything that goes wrong throws it away. The connection stays
-//! with the book too, while there is work for it and nobody else waits for one.
+//! **What is kept.** After a batch the world stays in memory: the campaign, its tally, and
+//! the members, pledges and accounts that were read. What is kept is bounded, and anything
+//! that goes wrong throws it away. The connections stay with the book too, while there is
+//! work for it and nobody else waits for one.
+//!
+//! **The fence.** A batch is decided without a lock, on the world as the last batch left it.
+//! Changes are numbered without a gap, and the database refuses a batch whose first change
+//! is not the campaign's next one; so what is accepted was decided on what was so. A refused
+//! batch has recorded nothing, and is decided again under the head's lock.
+//!
+//! **Ahead.** When enough has queued, the next batch is read, decided and inserted while the
+//! one before it is being committed; the triggers make it wait for the head. It commits when
+//! the one before has: had that one failed, another server's batch could have taken the same
+//! numbers. Not ahead go batches that ask for a sum or a search, which would miss what is not
+//! committed yet, and answers that repeat another one.
+//!
+//! **Under the lock** (begin and lock, read, decide, write, commit) work the first batch, all
+//! batches while another server writes to the campaign too, and what was refused. What was
+//! kept is used when the head that was locked is the one that was left behind, number for
+//! number and digest for digest. When nobody else has come between two of them, the book goes
+//! ahead again. Who works under the lock holds the campaign's advisory lock alone, and who
+//! goes ahead shares it: otherwise rows that were inserted ahead and the head's lock could
+//! wait for each other.
 //!
 //! **What bounds a batch** is the cap alone: while one batch is written the next
-//! one queues, and what comes while its lock is taken still joins it. So batches grow
+//! one queues, and what comes while a lock is taken still joins it. So batches grow
 //! with the load by themselves, and a command that finds the queue empty waits for
 //! nothing. A batch of one runs the same code.
 //!

@@ -131,7 +131,11 @@ pub(super) async fn service(settings: &Settings, database: &Database) -> Result<
     // A book waits for one connection and then holds it for a batch; single reads that
     // pour in would otherwise keep it waiting until it gives up.
     let posting = Store::connect(&database.app, settings.connections).await?;
-    let books = Books::new(posting, clock.clone(), book::Settings::default());
+    let book = book::Settings {
+        ahead: settings.ahead,
+        ..book::Settings::default()
+    };
+    let books = Books::new(posting, clock.clone(), book);
     let secrets = secrets(settings, database)?;
     // Webhooks that pour in must not take the connections from calls.
     let ingest = Store::connect(&database.app, 4).await?;

@@ -21,6 +21,8 @@ use self::{
 use crate::harness::{Campaign, Tester, money, terms};
 
 const CLIENTS: usize = 8;
+/// Processes that are killed in the midst of their batches.
+const KILLS: usize = 60;
 
 fn euros(cents: i64) -> String {
     format!("{}.{:02}", cents / 100, cents % 100)
@@ -102,12 +104,12 @@ async fn killed_processes_lose_nothing_and_post_nothing_twice() {
     let asker = Arc::new(Asker::new(&tester, &campaign, addresses).await);
     let asking = {
         let asker = Arc::clone(&asker);
-        tokio::spawn(async move { asker.ask(CLIENTS, 120, seed).await })
+        tokio::spawn(async move { asker.ask(CLIENTS, 600, seed).await })
     };
     let mut random = StdRng::seed_from_u64(seed);
     let mut kills = 0;
-    while !asking.is_finished() && kills < 12 {
-        tokio::time::sleep(Duration::from_millis(random.random_range(100..400))).await;
+    while !asking.is_finished() && kills < KILLS {
+        tokio::time::sleep(Duration::from_millis(random.random_range(50..250))).await;
         if kills % 2 == 0 {
             first.kill_and_restart(&tester.database).await;
         } else {
@@ -121,7 +123,7 @@ async fn killed_processes_lose_nothing_and_post_nothing_twice() {
         script.answered(),
         script.retries()
     );
-    assert!(kills > 2, "the script was over before anything was killed");
+    assert_eq!(kills, KILLS, "the script was over before all were killed");
     must_agree(&tester, &campaign, &script, seed).await;
     // Every request asked again is answered as it was, and posts nothing.
     let before = last_entry(&tester, &campaign).await;

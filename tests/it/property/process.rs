@@ -34,6 +34,8 @@ pub fn program(database: &Database) -> Command {
         .env("PLEDGEBOOK_SECRET_FILE", secret_file())
         .env("PLEDGEBOOK_LOG", "error")
         .env("PLEDGEBOOK_CONNECTIONS", "4")
+        // Batches go ahead of each other however small they are: what is to be killed.
+        .env("PLEDGEBOOK_AHEAD", "1")
         .stdin(Stdio::null())
         .kill_on_drop(true);
     command
