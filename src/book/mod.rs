@@ -44,18 +44,20 @@
 //! nothing. A batch of one runs the same code.
 //!
 //! **What a posting costs** is nearly all the database's. Of the time of a full batch
-//! of two-line postings three quarters go into `journal.sql`, two fifths of that into
-//! the trigger that checks the lines and moves the balances; reading and deciding take
-//! a seventh, the lock and the commit the rest. Of a batch of 64, reading, the lock and
-//! the commit take three tenths. `measure` tells the split of a server as it runs, and
-//! `cargo bench --bench posting` prints it beside raw COPY of the same rows.
+//! of two-line postings under the lock three quarters go into its statement, two fifths of
+//! that into the trigger that checks the lines and moves the balances; reading and deciding
+//! take a seventh, the lock and the commit the rest. Of a batch of 64, reading, the lock and
+//! the commit take three tenths. Ahead, the lock and the commit are part of the statement,
+//! and of full batches reading, deciding and inserting overlap the one before. `measure`
+//! tells the split of a server as it runs, and `cargo bench --bench posting` prints it
+//! beside raw COPY of the same rows.
 //!
 //! **Two lanes.** The items of a run wait in a queue of their own. What somebody waits for
 //! comes first, and a bounded number of items joins each batch, so a run over everybody
 //! makes a live command wait for that many more at the most.
 //!
 //! **Order.** Commands of one campaign are decided in the order in which their
-//! batches lock the head, and within a batch in the order in which they were
+//! batches take the head, and within a batch in the order in which they were
 //! queued; that is also the order of their change numbers. Several processes may
 //! serve one campaign: the head's lock puts their batches in a line.
 //!
