@@ -200,6 +200,9 @@ impl World {
     #[must_use]
     pub fn carried_on(mut self) -> Self {
         let written = std::mem::take(&mut self.written);
+        for id in self.payments.keys() {
+            self.owners.remove(&id.0);
+        }
         let mut next = Self {
             campaign: self.campaign,
             tally: self.tally,
@@ -219,6 +222,8 @@ impl World {
         for id in written.payments {
             let payment = self.payments.remove(&id);
             payment.into_iter().for_each(|row| next.put_payment(row));
+            // Its accounts were read with it, or it has none but those that it was given here.
+            next.owners.insert(id.0);
         }
         for id in written.signatures {
             let signature = self.signatures.remove(&id);
