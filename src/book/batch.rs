@@ -1,5 +1,7 @@
 //! What every batch consists of: commands from the queue, decisions, answers.
 
+use std::{collections::VecDeque, future};
+
 use time::OffsetDateTime;
 use tokio::{sync::mpsc, time::Instant};
 
@@ -11,14 +13,44 @@ use crate::{
 
 /// A campaign's two queues.
 pub(super) struct Receivers {
-    pub(super) live: mpsc::Receiver<Item>,
-    pub(super) bulk: mpsc::Receiver<Item>,
+    live: mpsc::Receiver<Item>,
+    bulk: mpsc::Receiver<Item>,
+    /// Taken out of the queue while a batch was under way, in order.
+    collected: VecDeque<Item>,
 }
 
 impl Receivers {
+    pub(super) const fn new(live: mpsc::Receiver<Item>, bulk: mpsc::Receiver<Item>) -> Self {
+        Self {
+            live,
+            bulk,
+            collected: VecDeque::new(),
+        }
+    }
+
+    /// Waits for one more command that somebody waits for, up to so many.
+    pub(super) async fn collect(&mut self, most: usize) {
+        if self.collected.len() < most
+            && let Some(item) = self.live.recv().await
+        {
+            self.collected.push_back(item);
+        } else {
+            future::pending().await
+        }
+    }
+
+    /// The next command that somebody waits for, if there is one.
+    fn next_live(&mut self) -> Option<Item> {
+        let collected = self.collected.pop_front();
+        collected.or_else(|| self.live.try_recv().ok())
+    }
+
     /// Waits for something to do, the first of its batch; nothing when both queues are
     /// closed and empty.
     pub(super) async fn receive(&mut self) -> Option<Item> {
+        if let Some(collected) = self.collected.pop_front() {
+            return Some(collected);
+        }
         let first = tokio::select! {
             biased;
             live = self.live.recv() => live,
@@ -36,7 +68,7 @@ impl Receivers {
 
     /// Commands that wait.
     pub(super) fn waiting(&self) -> usize {
-        self.live.len() + self.bulk.len()
+        self.collected.len() + self.live.len() + self.bulk.len()
     }
 }
 
@@ -46,7 +78,7 @@ pub(super) fn take(shared: &Shared, batch: &mut Vec<Item>, queues: &mut Receiver
         batch_cap, bulk, ..
     } = shared.settings;
     while batch.len() < batch_cap
-        && let Ok(item) = queues.live.try_recv()
+        && let Some(item) = queues.next_live()
     {
         batch.push(item);
     }
@@ -77,6 +109,11 @@ impl Outcomes {
         Self(items.iter().map(|_| Some(Err(error.clone()))).collect())
     }
 
+    /// Whether each command was carried out, refused or answered before: no fault among them.
+    pub(super) fn are_all_known(&self) -> bool {
+        self.0.iter().flatten().all(Result::is_ok)
+    }
+
     /// Tells everybody.
     pub(super) fn tell(mut self, shared: &Shared, items: Vec<Item>) {
         answer(shared, items, |index| {
@@ -100,7 +137,7 @@ pub(super) fn decide(
     Outcomes(outcomes.collect())
 }
 
-pub(super) fn answer(
+fn answer(
     shared: &Shared,
     items: Vec<Item>,
     mut outcome: impl FnMut(usize) -> Result<Outcome, BookError>,

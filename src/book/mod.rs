@@ -30,18 +30,24 @@
 //! numbers. Not ahead go batches that ask for a sum or a search, which would miss what is not
 //! committed yet, and answers that repeat another one.
 //!
-//! **Under the lock** (begin and lock, read, decide, write, commit) work the first batch, all
-//! batches while another server writes to the campaign too, and what was refused. What was
-//! kept is used when the head that was locked is the one that was left behind, number for
-//! number and digest for digest. When nobody else has come between two of them, the book goes
-//! ahead again. Who works under the lock holds the campaign's advisory lock alone, and who
-//! goes ahead shares it: otherwise rows that were inserted ahead and the head's lock could
-//! wait for each other.
+//! **Turns.** Servers that went ahead on one campaign at once would refuse each other's
+//! batches. Once they have noticed each other they take turns: one goes ahead for half a
+//! second, or until it has nothing to do, and the next begins with what is committed then.
+//! The turn is an advisory lock, held by a database transaction that does nothing else. It is
+//! a courtesy: who goes on without one, for want of a connection or because the database has
+//! ended it, meets the fence.
+//!
+//! **Under the lock** (begin and lock, read, decide, write, commit) work the first batch, what
+//! was refused, and a batch that came to nothing but faults, which no fence has seen. What
+//! was kept is used when the head that was locked is the one that was left behind, number for
+//! number and digest for digest. Who works under the lock holds the campaign's advisory lock
+//! alone, and who goes ahead shares it: otherwise rows that were inserted ahead and the
+//! head's lock could wait for each other.
 //!
 //! **What bounds a batch** is the cap alone: while one batch is written the next
-//! one queues, and what comes while a lock is taken still joins it. So batches grow
-//! with the load by themselves, and a command that finds the queue empty waits for
-//! nothing. A batch of one runs the same code.
+//! one queues, whoever was just answered may ask again before it begins, and what comes while
+//! a lock is taken still joins it. So batches grow with the load by themselves, and a command
+//! that finds the queue empty waits for nothing. A batch of one runs the same code.
 //!
 //! **What a posting costs** is nearly all the database's. Of the time of a full batch
 //! of two-line postings under the lock three quarters go into its statement, two fifths of
@@ -59,7 +65,7 @@
 //! **Order.** Commands of one campaign are decided in the order in which their
 //! batches take the head, and within a batch in the order in which they were
 //! queued; that is also the order of their change numbers. Several processes may
-//! serve one campaign: the head's lock puts their batches in a line.
+//! serve one campaign: the head puts their batches in a line.
 //!
 //! **What can go wrong.** A refusal refuses its command alone. A batch that the
 //! database refuses is rolled back and its commands run singly through the same
@@ -69,7 +75,8 @@
 //!
 //! **What is deliberately absent.** No timer that waits for a fuller batch; no
 //! second path for single commands; no database transaction that outlives its
-//! batch; no knowledge of any noun: what a command means is `domain`'s.
+//! batch, but for the turn's, which changes nothing; no knowledge of any noun: what a
+//! command means is `domain`'s.
 
 mod batch;
 mod measure;
@@ -295,10 +302,7 @@ impl Books {
             let (live, live_receiver) = mpsc::channel(self.shared.settings.queue);
             let (bulk, bulk_receiver) = mpsc::channel(self.shared.settings.queue);
             let shared = Arc::clone(&self.shared);
-            let receivers = Receivers {
-                live: live_receiver,
-                bulk: bulk_receiver,
-            };
+            let receivers = Receivers::new(live_receiver, bulk_receiver);
             self.shared.tasks.spawn(work(shared, campaign, receivers));
             Lanes { live, bulk }
         };

@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::oneshot,
+    task::{JoinError, JoinHandle},
+    time::{Instant, timeout},
+};
 use uuid::Uuid;
 
 use super::{
@@ -27,6 +31,12 @@ const HELD: Duration = Duration::from_millis(20);
 /// The most batches that are written and not committed yet.
 const ALOFT: usize = 2;
 
+/// How long a server works on a campaign before it makes room for others that wait.
+const TURN: Duration = Duration::from_millis(500);
+
+/// How long nobody else may have written for a server to believe that it is alone.
+const FORGOTTEN: Duration = Duration::from_secs(2);
+
 /// A campaign's book: what it knows between batches, and what is under way.
 struct Book {
     shared: Arc<Shared>,
@@ -34,14 +44,24 @@ struct Book {
     queues: Receivers,
     /// As of the last batch, committed or not; nothing when something went wrong.
     world: Option<World>,
-    /// Nobody else has written to the campaign lately, as far as the last lock told.
-    alone: bool,
+    /// When others were last seen to write to the campaign too; nothing once they have not
+    /// for a while.
+    others: Option<Instant>,
+    /// Held while others write too: they wait, and this server goes ahead.
+    turn: Option<Turn>,
     /// Connections that wait for the next batch.
     connections: Vec<Held>,
     /// Batches that are being written, in order.
     aloft: VecDeque<JoinHandle<Landing>>,
     /// Told when the last of them is committed; dropped when it is not.
     committed: Option<oneshot::Receiver<()>>,
+}
+
+/// This server's turn at a campaign that others write to as well.
+struct Turn {
+    /// Holds the lock that the others wait for.
+    tx: Tx<'static>,
+    since: Instant,
 }
 
 /// How writing a batch ahead ended.
@@ -61,7 +81,8 @@ pub(super) async fn work(shared: Arc<Shared>, campaign: CampaignId, queues: Rece
         campaign,
         queues,
         world: None,
-        alone: true,
+        others: None,
+        turn: None,
         connections: Vec::new(),
         aloft: VecDeque::new(),
         committed: None,
@@ -75,8 +96,9 @@ impl Book {
     /// The first command of the next batch; nothing when the book is at its end.
     async fn next(&mut self) -> Option<Item> {
         while !self.aloft.is_empty() && !self.may_go_ahead() {
-            self.land().await;
+            self.land_or_collect().await;
         }
+        self.end_turn_in_time().await;
         loop {
             if let Ok(first) = timeout(HELD, self.queues.receive()).await {
                 return first;
@@ -105,9 +127,12 @@ impl Book {
     /// Carries out a batch that begins with this command.
     async fn carry_out(&mut self, first: Item) {
         let mut items = vec![first];
-        if self.alone && self.world.is_some() {
-            // Whoever was just answered may have more to ask.
-            tokio::task::yield_now().await;
+        if self.others.is_some() && self.turn.is_none() {
+            self.land_all().await;
+            self.take_turn().await;
+        }
+        if (self.others.is_none() || self.turn.is_some()) && self.world.is_some() {
+            self.let_callers_ask().await;
             take(&self.shared, &mut items, &mut self.queues);
             if !items.is_empty() {
                 self.ahead(items).await;
@@ -115,6 +140,19 @@ impl Book {
         } else {
             self.land_all().await;
             self.under_the_lock(items, true).await;
+        }
+    }
+
+    /// Whoever was just answered may have more to ask: they run first, until nobody asks
+    /// any more. Twice, since some of them run on another thread.
+    async fn let_callers_ask(&self) {
+        let mut quiet = 0;
+        let mut waiting = self.queues.waiting();
+        while quiet < 2 {
+            tokio::task::yield_now().await;
+            let asked = self.queues.waiting();
+            quiet = if asked > waiting { 0 } else { quiet + 1 };
+            waiting = asked;
         }
     }
 
@@ -127,7 +165,8 @@ impl Book {
     }
 
     fn keep_connection(&mut self, held: Held) {
-        if self.shared.store.has_more() {
+        // Who has a turn does not wait for a connection while the others wait for the turn.
+        if self.shared.store.has_more() || self.turn.is_some() && self.connections.is_empty() {
             self.connections.push(held);
         }
     }
@@ -136,6 +175,73 @@ impl Book {
     fn keep_world(&mut self, world: World) {
         let keep = world.rows() < self.shared.settings.kept_rows;
         self.world = keep.then(|| world.carried_on());
+    }
+}
+
+/// Turns: servers that go ahead on one campaign at once would refuse each other's batches.
+/// They ask for a turn as soon as they have noticed each other. It is a courtesy: the fence
+/// holds without it.
+impl Book {
+    /// Waits for a turn, unless nobody else writes or all connections are in use.
+    async fn take_turn(&mut self) {
+        if self.others.is_none() || self.turn.is_some() {
+            return;
+        }
+        let campaign = self.campaign;
+        let taken = async {
+            // Who waits for a turn has what a batch needs, or all could wait for each other.
+            let held = self.connection().await?;
+            self.connections.push(held);
+            if !self.shared.store.has_more() {
+                return Ok(None);
+            }
+            let mut tx = self.shared.store.begin().await?;
+            world::turn_in_tx(&mut tx, campaign).await?;
+            let since = Instant::now();
+            let head = world::head_in_tx(&mut tx, campaign).await?;
+            Ok::<_, StoreError>(head.map(|head| (Turn { tx, since }, head)))
+        };
+        match taken.await {
+            Ok(None) => {}
+            Ok(Some((turn, head))) => {
+                self.turn = Some(turn);
+                // Each change moves the head: when it is another one, somebody has written
+                // since this server's last turn.
+                match &self.world {
+                    Some(kept) if kept.head == head => {
+                        self.others = self.others.filter(|seen| seen.elapsed() < FORGOTTEN);
+                    }
+                    _ => {
+                        self.others = Some(Instant::now());
+                        self.world = Some(World::new(campaign, head));
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::info!(%campaign, ?error, "goes on without its turn");
+            }
+        }
+    }
+
+    /// Ends the turn when its time is up, nobody else writes or there is nothing to do.
+    async fn end_turn_in_time(&mut self) {
+        let Some(turn) = &self.turn else { return };
+        if self.others.is_some() && turn.since.elapsed() < TURN {
+            self.let_callers_ask().await;
+            if self.queues.waiting() > 0 {
+                return;
+            }
+        }
+        self.land_all().await;
+        self.end_turn().await;
+    }
+
+    async fn end_turn(&mut self) {
+        if let Some(turn) = self.turn.take()
+            && let Err(error) = turn.tx.commit().await
+        {
+            tracing::info!(campaign = %self.campaign, ?error, "its turn had ended before");
+        }
     }
 }
 
@@ -170,14 +276,17 @@ impl Book {
             Ok((held, Prepared::World(world), outcomes)) => {
                 // It repeats answers that have to be committed first, or changes what is
                 // not found by key.
-                if !self.land_all().await {
+                let came_through = self.land_all().await;
+                // Without a change there is no fence: only answers that are given again
+                // do not depend on what others have done meanwhile.
+                let is_fenced = !world.written.changes.is_empty() || outcomes.are_all_known();
+                if !came_through || !is_fenced {
                     return self.under_the_lock(items, false).await;
                 }
                 self.write_alone(held, world, items, outcomes).await;
             }
-            Err(StoreError::Unavailable(error)) => {
-                tracing::warn!(campaign = %self.campaign, ?error, "the database is not available");
-                Outcomes::all(&items, &BookError::Unavailable).tell(&self.shared, items);
+            Err(error @ StoreError::Unavailable(_)) => {
+                not_available(&self.shared, self.campaign, &error, items);
             }
             Err(error) => {
                 tracing::error!(campaign = %self.campaign, ?error, "a batch was not read");
@@ -238,9 +347,8 @@ impl Book {
                 self.keep_world(*world);
                 outcomes.tell(&self.shared, items);
             }
-            Err(StoreError::Unavailable(error)) => {
-                tracing::warn!(campaign = %self.campaign, ?error, "the database is not available");
-                Outcomes::all(&items, &BookError::Unavailable).tell(&self.shared, items);
+            Err(error @ StoreError::Unavailable(_)) => {
+                not_available(&self.shared, self.campaign, &error, items);
             }
             Err(error) => {
                 not_accepted(self.campaign, &error, &items);
@@ -259,19 +367,43 @@ impl Book {
         all
     }
 
-    /// Waits for the oldest batch that is under way. False when it did not come through:
-    /// then the world is not what it was thought to be, and whatever was refused with it is
-    /// carried out under the lock, in order.
+    /// Waits until the oldest batch has landed, or one more command waits.
+    async fn land_or_collect(&mut self) {
+        let Some(oldest) = self.aloft.front_mut() else {
+            return;
+        };
+        let landing = tokio::select! {
+            biased;
+            landing = oldest => landing,
+            () = self.queues.collect(self.shared.settings.batch_cap) => return,
+        };
+        self.landed(landing).await;
+    }
+
+    /// Waits for the oldest batch that is under way. False when it did not come through.
     async fn land(&mut self) -> bool {
+        let Some(oldest) = self.aloft.front_mut() else {
+            return true;
+        };
+        let landing = oldest.await;
+        self.landed(landing).await
+    }
+
+    /// What the oldest batch came to. When it did not come through, the world is not what
+    /// it was thought to be, and whatever was refused with it is carried out under the lock,
+    /// in order.
+    async fn landed(&mut self, landing: Result<Landing, JoinError>) -> bool {
+        self.aloft.pop_front();
         let mut refused = Vec::new();
         let mut came_through = true;
-        while let Some(oldest) = self.aloft.pop_front() {
-            match oldest.await {
+        let mut next = Some(landing);
+        while let Some(landing) = next.take() {
+            match landing {
                 Ok(Landing::Committed(held)) => self.keep_connection(held),
                 Ok(Landing::Unknown) => came_through = false,
                 Ok(Landing::Refused(items)) => {
                     came_through = false;
-                    self.alone = false;
+                    self.others = Some(Instant::now());
                     refused.push(items);
                 }
                 Err(error) => {
@@ -280,12 +412,17 @@ impl Book {
                 }
             }
             // What was decided on a batch that was refused is refused as well.
-            if refused.is_empty() {
-                break;
+            if !refused.is_empty()
+                && let Some(behind) = self.aloft.pop_front()
+            {
+                next = Some(behind.await);
             }
         }
         if !came_through {
             self.world = None;
+        }
+        if !refused.is_empty() {
+            self.take_turn().await;
         }
         for items in refused {
             self.under_the_lock(items, false).await;
@@ -333,10 +470,8 @@ impl Flight {
                 Landing::Committed(held)
             }
             Ok(false) => Landing::Refused(self.items),
-            Err(StoreError::Unavailable(error)) => {
-                tracing::warn!(%campaign, ?error, "the database is not available");
-                let unavailable = Outcomes::all(&self.items, &BookError::Unavailable);
-                unavailable.tell(&self.shared, self.items);
+            Err(error @ StoreError::Unavailable(_)) => {
+                not_available(&self.shared, campaign, &error, self.items);
                 Landing::Unknown
             }
             Err(error) => {
@@ -363,6 +498,12 @@ async fn written_behind(
     }
     tx.rollback().await?;
     Ok(false)
+}
+
+/// Nobody knows whether anything was recorded.
+fn not_available(shared: &Shared, campaign: CampaignId, error: &StoreError, items: Vec<Item>) {
+    tracing::warn!(%campaign, ?error, "the database is not available");
+    Outcomes::all(&items, &BookError::Unavailable).tell(shared, items);
 }
 
 fn not_accepted(campaign: CampaignId, error: &StoreError, items: &[Item]) {
@@ -403,8 +544,7 @@ impl Book {
                 None
             }
             Err(error @ StoreError::Unavailable(_)) => {
-                tracing::warn!(%campaign, error = ?error, "the database is not available");
-                Outcomes::all(&batch, &BookError::Unavailable).tell(&self.shared, batch);
+                not_available(&self.shared, campaign, &error, batch);
                 None
             }
             Err(error) => {
@@ -437,11 +577,8 @@ impl Book {
         };
         let now = not_before(self.shared.clock.now(), head.recorded_at);
         let needs = Needs::of(items.iter().map(|item| &item.command));
-        if let Some(kept) = &kept {
-            // Nobody has changed the campaign since: each change moves the head.
-            self.alone = kept.head == head;
-        }
-        let kept = kept.filter(|_| self.alone);
+        // Each change moves the head: when it is another one, somebody has written since.
+        let kept = kept.filter(|kept| kept.head == head);
         let mut world = kept.unwrap_or_else(|| World::new(self.campaign, head));
         world::read(&mut tx, &mut world, &needs, now).await?;
         watch.lap(Step::Read);

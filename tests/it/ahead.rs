@@ -48,29 +48,49 @@ impl Payments {
 
     /// A euro on the pledge.
     fn payment(&self, object_id: &str) -> Command {
-        Command {
-            request_id: RequestId(Uuid::now_v7()),
-            method: "RecordPayment",
-            principal: "test".to_owned(),
-            fingerprint: Fingerprint::default(),
-            action: Action::RecordReceipt(Receipt {
-                payment: PaymentId::mint(),
-                channel: payment::Channel::Provider,
-                account: self.account,
-                object_id: object_id.to_owned(),
-                gross: Money {
-                    amount: Amount::of_units(100),
-                    currency: "EUR".parse().unwrap(),
-                },
-                payer: Payer::Pledge(self.pledge),
-                unknown_payer_is_unallocated: false,
-                method: payment::Method::Card,
-                occurred_at: None,
-                value_date: None,
-                available_on: None,
-                corrects: None,
-            }),
-        }
+        let action = Action::RecordReceipt(Receipt {
+            payment: PaymentId::mint(),
+            channel: payment::Channel::Provider,
+            account: self.account,
+            object_id: object_id.to_owned(),
+            gross: Money {
+                amount: Amount::of_units(100),
+                currency: "EUR".parse().unwrap(),
+            },
+            payer: Payer::Pledge(self.pledge),
+            unknown_payer_is_unallocated: false,
+            method: payment::Method::Card,
+            occurred_at: None,
+            value_date: None,
+            available_on: None,
+            corrects: None,
+        });
+        command("RecordPayment", action)
+    }
+
+    /// The same euro did not come after all.
+    fn failure(&self, object_id: &str) -> Command {
+        let action = Action::RecordFailure {
+            payment: PaymentId::mint(),
+            account: self.account,
+            object_id: object_id.to_owned(),
+            failure_code: "insufficient_funds".to_owned(),
+            gross: None,
+            pledge: None,
+            occurred_at: None,
+            value_date: None,
+        };
+        command("RecordPaymentFailure", action)
+    }
+}
+
+fn command(method: &'static str, action: Action) -> Command {
+    Command {
+        request_id: RequestId(Uuid::now_v7()),
+        method,
+        principal: "test".to_owned(),
+        fingerprint: Fingerprint::default(),
+        action,
     }
 }
 
@@ -149,6 +169,24 @@ async fn what_was_decided_on_a_refused_batch_is_decided_again() {
         }
     }
     assert_eq!(count(&tester, "SELECT count(*) FROM payment").await, 195);
+    tester.must_be_clean(&campaign.name).await;
+}
+
+/// What becomes of a payment is decided on the payment as it is in the database and on the
+/// pledge as it was kept, until the fence says that another server has written meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_decided_on_a_mixture_of_old_and_new_is_decided_again() {
+    let tester = Tester::start_with(eager()).await;
+    let (payments, campaign) = Payments::open(&tester).await;
+    let url = tester.database.url("pledgebook_app");
+    let store = Store::connect(&url, 4).await.unwrap();
+    let there = Books::new(store, tester.clock.clone(), eager());
+    let here = &tester.server.app.books;
+    // The book of the server here has the pledge from when it was made, with nothing paid.
+    let paid = submit(&there, payments.campaign, &[payments.payment("ch_1")]).await;
+    assert!(matches!(paid[0], Ok(Outcome::Done(_))), "{paid:?}");
+    let failed = submit(here, payments.campaign, &[payments.failure("ch_1")]).await;
+    assert!(matches!(failed[0], Ok(Outcome::Done(_))), "{failed:?}");
     tester.must_be_clean(&campaign.name).await;
 }
 

@@ -85,6 +85,17 @@ pub(crate) async fn lock_in_tx(tx: &mut PgConnection, campaign: CampaignId) -> R
     )
 }
 
+/// Waits for this server's turn at a campaign that others write to as well. The turn ends
+/// with the database transaction. It is a lock of its own: who has the turn still takes the
+/// campaign's, batch after batch.
+pub(crate) async fn turn_in_tx(tx: &mut PgConnection, campaign: CampaignId) -> Read<()> {
+    let turn = !campaign_lock(campaign);
+    sqlx::query!("SELECT pg_advisory_xact_lock($1)", turn)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
 /// What a campaign's lock is called: writers under the head's lock hold it alone, those
 /// that write ahead share it. The random half of the id; two campaigns that should share
 /// it wait for each other and come to no harm.
