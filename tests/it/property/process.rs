@@ -4,6 +4,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     process::Stdio,
+    sync::LazyLock,
     time::Duration,
 };
 
@@ -16,12 +17,13 @@ pub struct Process {
     child: Child,
 }
 
-fn secret_file() -> PathBuf {
-    // The harness's servers have the same secret, so both hash alike.
+/// The harness's servers have the same secret, so both hash alike. Written once: another
+/// test's server must not find it half written.
+static SECRET_FILE: LazyLock<PathBuf> = LazyLock::new(|| {
     let path = std::env::temp_dir().join(format!("pledgebook-it-secret-{}", std::process::id()));
     std::fs::write(&path, [7; 32]).unwrap();
     path
-}
+});
 
 /// The program, on this database.
 pub fn program(database: &Database) -> Command {
@@ -31,7 +33,7 @@ pub fn program(database: &Database) -> Command {
         .env("PATH", std::env::var("PATH").unwrap_or_default())
         .env("DATABASE_URL", database.url("pledgebook_app"))
         .env("DATABASE_REPORT_URL", database.url("pledgebook_report"))
-        .env("PLEDGEBOOK_SECRET_FILE", secret_file())
+        .env("PLEDGEBOOK_SECRET_FILE", SECRET_FILE.as_path())
         .env("PLEDGEBOOK_LOG", "error")
         .env("PLEDGEBOOK_CONNECTIONS", "4")
         // Batches go ahead of each other however small they are: what is to be killed.
