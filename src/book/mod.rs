@@ -25,9 +25,10 @@
 //! batch has recorded nothing, and is decided again under the head's lock.
 //!
 //! **Ahead.** When enough has queued, the next batch is read, decided and inserted while the
-//! one before it is being committed; the triggers make it wait for the head. It commits when
-//! the one before has: had that one failed, another server's batch could have taken the same
-//! numbers. Not ahead go batches that ask for a sum or a search, which would miss what is not
+//! one before it is being committed. Before the rows that both may change it waits for that
+//! one's lock, since it may have been inserted sooner; and it commits when the one before
+//! has: had that one failed, another server's batch could have taken the same numbers. Nobody
+//! goes ahead of a batch on a new connection, where it takes long to begin. Not ahead go batches that ask for a sum or a search, which would miss what is not
 //! committed yet, and answers that repeat another one.
 //!
 //! **Turns.** Servers that went ahead on one campaign at once would refuse each other's

@@ -52,9 +52,16 @@ struct Book {
     /// Connections that wait for the next batch.
     connections: Vec<Held>,
     /// Batches that are being written, in order.
-    aloft: VecDeque<JoinHandle<Landing>>,
+    aloft: VecDeque<Aloft>,
     /// Told when the last of them is committed; dropped when it is not.
     committed: Option<oneshot::Receiver<()>>,
+}
+
+/// A batch that is being written.
+struct Aloft {
+    landing: JoinHandle<Landing>,
+    /// It has begun at once; on a new connection another one could pass it.
+    has_begun: bool,
 }
 
 /// This server's turn at a campaign that others write to as well.
@@ -120,6 +127,7 @@ impl Book {
     /// does better to wait and to grow.
     fn may_go_ahead(&self) -> bool {
         self.aloft.len() < ALOFT
+            && self.aloft.iter().all(|aloft| aloft.has_begun)
             && self.queues.waiting() >= self.shared.settings.ahead.max(1)
             && (!self.connections.is_empty() || self.shared.store.has_more())
     }
@@ -270,8 +278,10 @@ impl Book {
                     items,
                     outcomes,
                 };
-                self.aloft
-                    .push_back(tokio::spawn(flight.written(held, statement)));
+                self.aloft.push_back(Aloft {
+                    has_begun: held.has_written(),
+                    landing: tokio::spawn(flight.written(held, statement)),
+                });
             }
             Ok((held, Prepared::World(world), outcomes)) => {
                 // It repeats answers that have to be committed first, or changes what is
@@ -374,7 +384,7 @@ impl Book {
         };
         let landing = tokio::select! {
             biased;
-            landing = oldest => landing,
+            landing = &mut oldest.landing => landing,
             () = self.queues.collect(self.shared.settings.batch_cap) => return,
         };
         self.landed(landing).await;
@@ -385,7 +395,7 @@ impl Book {
         let Some(oldest) = self.aloft.front_mut() else {
             return true;
         };
-        let landing = oldest.await;
+        let landing = (&mut oldest.landing).await;
         self.landed(landing).await
     }
 
@@ -415,7 +425,7 @@ impl Book {
             if !refused.is_empty()
                 && let Some(behind) = self.aloft.pop_front()
             {
-                next = Some(behind.await);
+                next = Some(behind.landing.await);
             }
         }
         if !came_through {
@@ -467,6 +477,7 @@ impl Flight {
                 let _ = self.committed.send(());
                 self.shared.commits.notify_one();
                 self.outcomes.tell(&self.shared, self.items);
+                held.wrote();
                 Landing::Committed(held)
             }
             Ok(false) => Landing::Refused(self.items),

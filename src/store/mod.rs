@@ -39,7 +39,10 @@ pub type Tx<'c> = Transaction<'c, Postgres>;
 /// the statements and what they look up, and each acquiring would ask it first whether
 /// it still answers.
 #[derive(Debug)]
-pub struct Held(PoolConnection<Postgres>);
+pub struct Held {
+    connection: PoolConnection<Postgres>,
+    has_written: bool,
+}
 
 impl Held {
     /// Begins a database transaction, as [`Store::begin`] does.
@@ -47,12 +50,24 @@ impl Held {
     /// # Errors
     /// When the database does not answer.
     pub async fn begin(&mut self) -> Result<Tx<'_>, StoreError> {
-        Ok(self.0.begin().await?)
+        Ok(self.connection.begin().await?)
     }
 
     /// For reading what is committed when each statement begins.
     pub fn connection(&mut self) -> &mut PgConnection {
-        &mut self.0
+        &mut self.connection
+    }
+
+    /// Whether it is known to have written a batch: the first one of a connection takes
+    /// long to begin, since PostgreSQL plans it then.
+    #[must_use]
+    pub const fn has_written(&self) -> bool {
+        self.has_written
+    }
+
+    /// A batch was written.
+    pub const fn wrote(&mut self) {
+        self.has_written = true;
     }
 
     /// Carries a statement out as a database transaction of its own.
@@ -63,7 +78,7 @@ impl Held {
         &mut self,
         statement: batch::Statement,
     ) -> Result<(), StoreError> {
-        statement.execute(&mut *self.0).await?;
+        statement.execute(&mut *self.connection).await?;
         Ok(())
     }
 }
@@ -211,7 +226,10 @@ impl Store {
     /// # Errors
     /// When there is none to be had.
     pub async fn hold(&self) -> Result<Held, StoreError> {
-        Ok(Held(self.pool.acquire().await?))
+        Ok(Held {
+            connection: self.pool.acquire().await?,
+            has_written: false,
+        })
     }
 
     /// True while nobody else has to wait for a connection.

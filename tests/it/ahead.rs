@@ -172,6 +172,39 @@ async fn what_was_decided_on_a_refused_batch_is_decided_again() {
     tester.must_be_clean(&campaign.name).await;
 }
 
+/// A batch that is inserted faster than the one before it waits for it; if it did not, it
+/// would be refused, and inserted once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_does_not_pass_the_one_before_it() {
+    let tester = Tester::start().await;
+    let (payments, campaign) = Payments::open(&tester).await;
+    let slow = "CREATE SEQUENCE inserted;
+        GRANT USAGE ON inserted TO pledgebook_app;
+        CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN
+            PERFORM nextval('inserted'), pg_sleep(CASE WHEN NEW.object_id LIKE 'slow%' THEN 0.1 ELSE 0 END);
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER slow BEFORE INSERT ON payment FOR EACH ROW EXECUTE FUNCTION slow()";
+    tester.database.execute("postgres", slow).await.unwrap();
+    let url = tester.database.url("pledgebook_app");
+    let store = Store::connect(&url, 4).await.unwrap();
+    let books = Books::new(store, tester.clock.clone(), eager());
+    let commands: Vec<Command> = (0..160)
+        .map(|n| match n % 16 {
+            1 => payments.payment(&format!("slow_{n}")),
+            _ => payments.payment(&format!("ch_{n}")),
+        })
+        .collect();
+    for answer in submit(&books, payments.campaign, &commands).await {
+        assert!(matches!(answer, Ok(Outcome::Done(_))), "{answer:?}");
+    }
+    // A sequence goes on when what it was asked for is rolled back.
+    let inserted = count(&tester, "SELECT last_value FROM inserted").await;
+    assert_eq!(inserted, 160);
+    tester.must_be_clean(&campaign.name).await;
+}
+
 /// What becomes of a payment is decided on the payment as it is in the database and on the
 /// pledge as it was kept, until the fence says that another server has written meanwhile.
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,10 @@
 -- refuse the batch. Rows that the batch before this one may have changed too come last:
 -- while that one is not committed, everything before them is inserted beside it.
 --
--- The campaign's lock is taken first, for whoever works under the head's lock.
+-- The campaign's lock is taken first, for whoever works under the head's lock, and this
+-- batch's own, for the batch that comes behind it. Before the rows that both may change,
+-- this one waits for the one before it, which may still be inserting: otherwise a small
+-- batch would pass a large one, and be refused for it.
 WITH tally AS (
     INSERT INTO tally (campaign_id, signed, withdrawn, converted, pledging_members, pledged,
         paying_members, held, payments, failures, refundable, returned, unallocated, allotted,
@@ -39,6 +42,7 @@ WITH tally AS (
     INSERT INTO member (campaign_id, member_id, email_hash, created_at, live_pledges)
     SELECT $1, unnest($78::uuid[]), unnest($79::bytea[]), unnest($80::timestamptz[]),
         unnest($81::int[])
+    FROM (SELECT pg_advisory_xact_lock_shared($111)) AS behind_the_one_before
     ON CONFLICT (campaign_id, member_id) DO UPDATE SET live_pledges = excluded.live_pledges
 ), signatures AS (
     INSERT INTO signature (campaign_id, signature_id, email_hash, state, created_at)
@@ -104,4 +108,4 @@ INSERT INTO change (campaign_id, change_no, request_id, method, principal, field
 SELECT $1, unnest($2::bigint[]), unnest($3::uuid[]), unnest($4::text[]), unnest($5::text[]),
     unnest($6::bytea[]), unnest($7::timestamptz[]), unnest($8::bigint[]), unnest($9::bigint[]),
     unnest($10::bigint[]), unnest($11::text[])::json, unnest($12::text[])
-FROM (SELECT pg_advisory_xact_lock_shared($109)) AS beside_others
+FROM (SELECT pg_advisory_xact_lock_shared($109), pg_advisory_xact_lock($110)) AS beside_others

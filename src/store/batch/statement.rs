@@ -7,7 +7,10 @@ use super::{json, of};
 use crate::{
     domain::{ChangeRow, World},
     ledger::PostedEntry,
-    store::{StoreError, world::campaign_lock},
+    store::{
+        StoreError,
+        world::{batch_lock, campaign_lock},
+    },
 };
 
 /// A statement with its rows, which needs the world no more.
@@ -21,6 +24,8 @@ pub(crate) type Statement = Query<'static, Postgres, PgArguments>;
 pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
     let written = &world.written;
     let changes = &written.changes;
+    let before = changes.first().map_or(0, |change| change.number - 1);
+    let last = changes.last().map_or(0, |change| change.number);
     let each = |f: fn(&ChangeRow) -> Option<i64>| changes.iter().map(f).collect::<Vec<_>>();
     let refusals: Vec<Option<String>> = changes
         .iter()
@@ -282,7 +287,9 @@ pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
         tally.allotted.units(),
         tally.refunded.units(),
         tally.certificates,
-        campaign_lock(world.id)
+        campaign_lock(world.id),
+        batch_lock(world.id, last),
+        batch_lock(world.id, before)
     );
     Ok(statement)
 }

@@ -104,6 +104,11 @@ pub(super) fn campaign_lock(campaign: CampaignId) -> i64 {
     i64::from_be_bytes(random.to_be_bytes())
 }
 
+/// What the lock of the batch is called whose last change has this number.
+pub(super) fn batch_lock(campaign: CampaignId, last: i64) -> i64 {
+    campaign_lock(campaign).wrapping_add(last)
+}
+
 /// Reads a campaign's head row without locking it, for a preview.
 pub(crate) async fn head_in_tx(tx: &mut PgConnection, campaign: CampaignId) -> Read<Option<Head>> {
     head!(tx, "campaign_head", "", campaign)
