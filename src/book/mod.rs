@@ -25,21 +25,24 @@
 //! batch has recorded nothing, and is decided again under the head's lock.
 //!
 //! **Ahead.** When enough has queued, the next batch is read, decided and inserted while the
-//! one before it is being committed. Before the rows that both may change it waits for that
-//! one's lock, since it may have been inserted sooner; and it commits when the one before
-//! has: had that one failed, another server's batch could have taken the same numbers. Nobody
-//! goes ahead of a batch on a new connection, where it takes long to begin. Not ahead go batches that ask for a sum or a search, which would miss what is not
-//! committed yet, and answers that repeat another one.
+//! one before it is being committed. Before the payments and what else both may change it
+//! waits for that one's lock, since it may be inserted sooner; and it commits when the one before
+//! has: had that one failed, another server's batch could have taken the same numbers. If it
+//! was there before that one had begun, it is written once more. Not ahead go batches that
+//! ask for a sum or a search, which would miss what is not committed yet, and answers that
+//! repeat another one.
 //!
 //! **Turns.** Servers that went ahead on one campaign at once would refuse each other's
 //! batches. Once they have noticed each other they take turns: one goes ahead for half a
 //! second, or until it has nothing to do, and the next begins with what is committed then.
 //! The turn is an advisory lock, held by a database transaction that does nothing else. It is
-//! a courtesy: who goes on without one, for want of a connection or because the database has
-//! ended it, meets the fence.
+//! a courtesy: whose turn the database has ended meets the fence, and who has no connection
+//! to wait with works under the lock. A command waits for half a second of each other server
+//! at the most before its batch begins.
 //!
-//! **Under the lock** (begin and lock, read, decide, write, commit) work the first batch, what
-//! was refused, and a batch that came to nothing but faults, which no fence has seen. What
+//! **Under the lock** (begin and lock, read, decide, write, commit) work the first batch and
+//! any other whose world was not kept, what was refused, and a batch that came to nothing but
+//! faults, which no fence has seen. What
 //! was kept is used when the head that was locked is the one that was left behind, number for
 //! number and digest for digest. Who works under the lock holds the campaign's advisory lock
 //! alone, and who goes ahead shares it: otherwise rows that were inserted ahead and the
@@ -121,7 +124,7 @@ use crate::{
 pub struct Settings {
     /// The most commands of one batch.
     pub batch_cap: usize,
-    /// The most commands that wait for one campaign.
+    /// The most commands that wait for one campaign, beside the next batch.
     pub queue: usize,
     /// How many commands have to wait for a second batch to begin while one is written.
     pub ahead: usize,

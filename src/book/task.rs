@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::{
     BookError, Item, Shared,
     batch::{Outcomes, Receivers, decide, take},
-    measure::Step,
+    measure::{Step, Watch},
     not_before,
 };
 use crate::{
@@ -44,24 +44,17 @@ struct Book {
     queues: Receivers,
     /// As of the last batch, committed or not; nothing when something went wrong.
     world: Option<World>,
-    /// When others were last seen to write to the campaign too; nothing once they have not
-    /// for a while.
+    /// When others were last thought to write to the campaign too; nothing once they have
+    /// not for a while.
     others: Option<Instant>,
     /// Held while others write too: they wait, and this server goes ahead.
     turn: Option<Turn>,
     /// Connections that wait for the next batch.
     connections: Vec<Held>,
     /// Batches that are being written, in order.
-    aloft: VecDeque<Aloft>,
+    aloft: VecDeque<JoinHandle<Landing>>,
     /// Told when the last of them is committed; dropped when it is not.
     committed: Option<oneshot::Receiver<()>>,
-}
-
-/// A batch that is being written.
-struct Aloft {
-    landing: JoinHandle<Landing>,
-    /// It has begun at once; on a new connection another one could pass it.
-    has_begun: bool,
 }
 
 /// This server's turn at a campaign that others write to as well.
@@ -127,7 +120,6 @@ impl Book {
     /// does better to wait and to grow.
     fn may_go_ahead(&self) -> bool {
         self.aloft.len() < ALOFT
-            && self.aloft.iter().all(|aloft| aloft.has_begun)
             && self.queues.waiting() >= self.shared.settings.ahead.max(1)
             && (!self.connections.is_empty() || self.shared.store.has_more())
     }
@@ -156,7 +148,7 @@ impl Book {
     async fn let_callers_ask(&self) {
         let mut quiet = 0;
         let mut waiting = self.queues.waiting();
-        while quiet < 2 {
+        while quiet < 2 && waiting < self.shared.settings.batch_cap {
             tokio::task::yield_now().await;
             let asked = self.queues.waiting();
             quiet = if asked > waiting { 0 } else { quiet + 1 };
@@ -173,10 +165,23 @@ impl Book {
     }
 
     fn keep_connection(&mut self, held: Held) {
-        // Who has a turn does not wait for a connection while the others wait for the turn.
+        // While others wait for this server's turn to end, it does not wait for a connection.
         if self.shared.store.has_more() || self.turn.is_some() && self.connections.is_empty() {
             self.connections.push(held);
         }
+    }
+
+    /// The world that was kept, if it is as of this head. If it is not, somebody else has
+    /// written, since each change moves the head.
+    fn caught_up(&mut self, kept: Option<World>, head: Head) -> World {
+        if let Some(kept) = kept {
+            if kept.head == head {
+                self.others = self.others.filter(|seen| seen.elapsed() < FORGOTTEN);
+                return kept;
+            }
+            self.others = Some(Instant::now());
+        }
+        World::new(self.campaign, head)
     }
 
     /// Goes on with the world as a batch left it.
@@ -199,6 +204,7 @@ impl Book {
         let taken = async {
             // Who waits for a turn has what a batch needs, or all could wait for each other.
             let held = self.connection().await?;
+            self.connections.clear();
             self.connections.push(held);
             if !self.shared.store.has_more() {
                 return Ok(None);
@@ -213,17 +219,8 @@ impl Book {
             Ok(None) => {}
             Ok(Some((turn, head))) => {
                 self.turn = Some(turn);
-                // Each change moves the head: when it is another one, somebody has written
-                // since this server's last turn.
-                match &self.world {
-                    Some(kept) if kept.head == head => {
-                        self.others = self.others.filter(|seen| seen.elapsed() < FORGOTTEN);
-                    }
-                    _ => {
-                        self.others = Some(Instant::now());
-                        self.world = Some(World::new(campaign, head));
-                    }
-                }
+                let kept = self.world.take();
+                self.world = Some(self.caught_up(kept, head));
             }
             Err(error) => {
                 tracing::info!(%campaign, ?error, "goes on without its turn");
@@ -278,10 +275,8 @@ impl Book {
                     items,
                     outcomes,
                 };
-                self.aloft.push_back(Aloft {
-                    has_begun: held.has_written(),
-                    landing: tokio::spawn(flight.written(held, statement)),
-                });
+                self.aloft
+                    .push_back(tokio::spawn(flight.written(held, statement)));
             }
             Ok((held, Prepared::World(world), outcomes)) => {
                 // It repeats answers that have to be committed first, or changes what is
@@ -339,15 +334,11 @@ impl Book {
         items: Vec<Item>,
         outcomes: Outcomes,
     ) {
-        let mut watch = self.shared.measures.watch();
+        let shared = Arc::clone(&self.shared);
         let written = async {
             if !world.written.changes.is_empty() {
-                let mut tx = held.begin().await?;
-                batch::write_in_tx(&mut tx, &world).await?;
-                watch.lap(Step::Write);
-                tx.commit().await?;
-                watch.lap(Step::Commit);
-                self.shared.commits.notify_one();
+                let mut watch = shared.measures.watch();
+                write(&shared, held.begin().await?, &world, &mut watch).await?;
             }
             Ok::<_, StoreError>(())
         };
@@ -357,13 +348,13 @@ impl Book {
                 self.keep_world(*world);
                 outcomes.tell(&self.shared, items);
             }
-            Err(error @ StoreError::Unavailable(_)) => {
+            Err(error @ StoreError::Unavailable(_)) if !error.gave_way() => {
                 not_available(&self.shared, self.campaign, &error, items);
             }
             Err(error) => {
                 not_accepted(self.campaign, &error, &items);
                 drop(held);
-                self.under_the_lock(items, false).await;
+                self.decide_again(vec![items]).await;
             }
         }
     }
@@ -384,7 +375,7 @@ impl Book {
         };
         let landing = tokio::select! {
             biased;
-            landing = &mut oldest.landing => landing,
+            landing = oldest => landing,
             () = self.queues.collect(self.shared.settings.batch_cap) => return,
         };
         self.landed(landing).await;
@@ -395,7 +386,7 @@ impl Book {
         let Some(oldest) = self.aloft.front_mut() else {
             return true;
         };
-        let landing = (&mut oldest.landing).await;
+        let landing = oldest.await;
         self.landed(landing).await
     }
 
@@ -413,7 +404,6 @@ impl Book {
                 Ok(Landing::Unknown) => came_through = false,
                 Ok(Landing::Refused(items)) => {
                     came_through = false;
-                    self.others = Some(Instant::now());
                     refused.push(items);
                 }
                 Err(error) => {
@@ -425,19 +415,26 @@ impl Book {
             if !refused.is_empty()
                 && let Some(behind) = self.aloft.pop_front()
             {
-                next = Some(behind.landing.await);
+                next = Some(behind.await);
             }
         }
         if !came_through {
             self.world = None;
         }
         if !refused.is_empty() {
-            self.take_turn().await;
+            self.decide_again(refused).await;
         }
+        came_through
+    }
+
+    /// Carries out under the lock, in order, what the database refused: as far as is known,
+    /// others have written in between.
+    async fn decide_again(&mut self, refused: Vec<Vec<Item>>) {
+        self.others = Some(Instant::now());
+        self.take_turn().await;
         for items in refused {
             self.under_the_lock(items, false).await;
         }
-        came_through
     }
 }
 
@@ -477,11 +474,10 @@ impl Flight {
                 let _ = self.committed.send(());
                 self.shared.commits.notify_one();
                 self.outcomes.tell(&self.shared, self.items);
-                held.wrote();
                 Landing::Committed(held)
             }
             Ok(false) => Landing::Refused(self.items),
-            Err(error @ StoreError::Unavailable(_)) => {
+            Err(error @ StoreError::Unavailable(_)) if !error.gave_way() => {
                 not_available(&self.shared, campaign, &error, self.items);
                 Landing::Unknown
             }
@@ -502,13 +498,21 @@ async fn written_behind(
     statement: batch::Statement,
 ) -> Result<bool, StoreError> {
     let mut tx = held.begin().await?;
-    statement.execute(&mut *tx).await?;
-    if behind.await.is_ok() {
+    let written = statement.clone().execute(&mut tx).await;
+    if matches!(written, Err(ref error @ StoreError::Unavailable(_)) if !error.gave_way()) {
+        return written.map(|()| true);
+    }
+    let came_through = behind.await.is_ok();
+    if came_through && written.is_ok() {
         tx.commit().await?;
         return Ok(true);
     }
     tx.rollback().await?;
-    Ok(false)
+    if came_through {
+        // It was there before the one before it, which had yet to begin.
+        held.carry_out(statement).await?;
+    }
+    Ok(came_through)
 }
 
 /// Nobody knows whether anything was recorded.
@@ -524,8 +528,8 @@ fn not_accepted(campaign: CampaignId, error: &StoreError, items: &[Item]) {
     );
 }
 
-/// Under the lock: for the first batch, while other servers write to the campaign too, and
-/// for what was refused.
+/// Under the lock: for the first batch, for what was refused, and while others write too and
+/// there is no connection to wait for a turn with.
 impl Book {
     /// Runs a batch, and singly what a refused batch held. Takes in what has queued
     /// while the lock was taken, if it is to.
@@ -588,9 +592,7 @@ impl Book {
         };
         let now = not_before(self.shared.clock.now(), head.recorded_at);
         let needs = Needs::of(items.iter().map(|item| &item.command));
-        // Each change moves the head: when it is another one, somebody has written since.
-        let kept = kept.filter(|kept| kept.head == head);
-        let mut world = kept.unwrap_or_else(|| World::new(self.campaign, head));
+        let mut world = self.caught_up(kept, head);
         world::read(&mut tx, &mut world, &needs, now).await?;
         watch.lap(Step::Read);
         let outcomes = decide(&mut world, self.campaign, items, now);
@@ -598,16 +600,27 @@ impl Book {
         if world.written.changes.is_empty() {
             tx.rollback().await?;
         } else {
-            batch::write_in_tx(&mut tx, &world).await?;
-            watch.lap(Step::Write);
-            tx.commit().await?;
-            watch.lap(Step::Commit);
-            self.shared.commits.notify_one();
+            write(&shared, tx, &world, &mut watch).await?;
         }
         held.into_iter().for_each(|held| self.keep_connection(held));
         self.keep_world(world);
         Ok(outcomes)
     }
+}
+
+/// Writes a batch that is decided, and commits it.
+async fn write(
+    shared: &Shared,
+    mut tx: Tx<'_>,
+    world: &World,
+    watch: &mut Watch<'_>,
+) -> Result<(), StoreError> {
+    batch::write_in_tx(&mut tx, world).await?;
+    watch.lap(Step::Write);
+    tx.commit().await?;
+    watch.lap(Step::Commit);
+    shared.commits.notify_one();
+    Ok(())
 }
 
 /// Begins a database transaction with the campaign's head locked.

@@ -39,10 +39,7 @@ pub type Tx<'c> = Transaction<'c, Postgres>;
 /// the statements and what they look up, and each acquiring would ask it first whether
 /// it still answers.
 #[derive(Debug)]
-pub struct Held {
-    connection: PoolConnection<Postgres>,
-    has_written: bool,
-}
+pub struct Held(PoolConnection<Postgres>);
 
 impl Held {
     /// Begins a database transaction, as [`Store::begin`] does.
@@ -50,24 +47,12 @@ impl Held {
     /// # Errors
     /// When the database does not answer.
     pub async fn begin(&mut self) -> Result<Tx<'_>, StoreError> {
-        Ok(self.connection.begin().await?)
+        Ok(self.0.begin().await?)
     }
 
     /// For reading what is committed when each statement begins.
     pub fn connection(&mut self) -> &mut PgConnection {
-        &mut self.connection
-    }
-
-    /// Whether it is known to have written a batch: the first one of a connection takes
-    /// long to begin, since PostgreSQL plans it then.
-    #[must_use]
-    pub const fn has_written(&self) -> bool {
-        self.has_written
-    }
-
-    /// A batch was written.
-    pub const fn wrote(&mut self) {
-        self.has_written = true;
+        &mut self.0
     }
 
     /// Carries a statement out as a database transaction of its own.
@@ -78,8 +63,7 @@ impl Held {
         &mut self,
         statement: batch::Statement,
     ) -> Result<(), StoreError> {
-        statement.execute(&mut *self.connection).await?;
-        Ok(())
+        statement.execute(&mut self.0).await
     }
 }
 
@@ -114,6 +98,18 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the database took it back itself, so that it stood in nobody's way: it can be
+    /// tried again at once.
+    pub(crate) fn gave_way(&self) -> bool {
+        let Self::Unavailable(sqlx::Error::Database(error)) = self else {
+            return false;
+        };
+        // serialization failure, deadlock
+        error
+            .code()
+            .is_some_and(|code| code == "40001" || code == "40P01")
+    }
+
     fn unreadable(what: &str, value: impl std::fmt::Debug) -> Self {
         Self::Unreadable(format!("{what}: {value:?}"))
     }
@@ -226,10 +222,7 @@ impl Store {
     /// # Errors
     /// When there is none to be had.
     pub async fn hold(&self) -> Result<Held, StoreError> {
-        Ok(Held {
-            connection: self.pool.acquire().await?,
-            has_written: false,
-        })
+        Ok(Held(self.pool.acquire().await?))
     }
 
     /// True while nobody else has to wait for a connection.

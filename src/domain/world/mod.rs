@@ -92,15 +92,38 @@ impl Written {
     /// [`World::carried_on`].
     #[must_use]
     pub fn is_by_key(&self) -> bool {
-        !self.campaign
-            && self.terms.is_empty()
-            && self.share_classes.is_empty()
-            && self.money_accounts.is_empty()
-            && self.payouts.is_empty()
-            && self.refunds.is_empty()
-            && self.lots.is_empty()
-            && self.runs.is_empty()
-            && self.run_items.is_empty()
+        // Each field by its name, so that a new one has to be thought of here.
+        let Self {
+            accounts: _,
+            changes: _,
+            history: _,
+            entries: _,
+            tally: _,
+            persons: _,
+            members: _,
+            signatures: _,
+            pledges: _,
+            payments: _,
+            effects: _,
+            campaign,
+            terms,
+            share_classes,
+            money_accounts,
+            payouts,
+            refunds,
+            lots,
+            runs,
+            run_items,
+        } = self;
+        !campaign
+            && terms.is_empty()
+            && share_classes.is_empty()
+            && money_accounts.is_empty()
+            && payouts.is_empty()
+            && refunds.is_empty()
+            && lots.is_empty()
+            && runs.is_empty()
+            && run_items.is_empty()
     }
 }
 

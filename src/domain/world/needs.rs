@@ -71,16 +71,37 @@ impl Needs {
     /// search would miss what is not committed.
     #[must_use]
     pub fn are_by_key(&self) -> bool {
-        self.run_out == 0
-            && !self.cleared
-            && !self.open_allotment
-            && self.holding.is_empty()
-            && self.payouts.is_empty()
-            && self.refunds.is_empty()
-            && self.runs.is_empty()
-            && self.run_items.is_empty()
-            && self.entries.is_empty()
-            && self.registrations.is_empty()
+        // Each field by its name, so that a new one has to be thought of here.
+        let Self {
+            requests: _,
+            members: _,
+            emails: _,
+            pledging: _,
+            signatures: _,
+            pledges: _,
+            payments: _,
+            movements: _,
+            run_out,
+            cleared,
+            open_allotment,
+            holding,
+            payouts,
+            refunds,
+            runs,
+            run_items,
+            entries,
+            registrations,
+        } = self;
+        *run_out == 0
+            && !cleared
+            && !open_allotment
+            && holding.is_empty()
+            && payouts.is_empty()
+            && refunds.is_empty()
+            && runs.is_empty()
+            && run_items.is_empty()
+            && entries.is_empty()
+            && registrations.is_empty()
     }
 
     fn add(&mut self, action: &Action) {

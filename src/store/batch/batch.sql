@@ -7,13 +7,14 @@
 -- The order matters. PostgreSQL carries out the main insert first, then the parts from
 -- the last to the first, and then fires their triggers in that order: changes before
 -- what belongs to them, accounts and headers before lines. Did it otherwise, they would
--- refuse the batch. Rows that the batch before this one may have changed too come last:
--- while that one is not committed, everything before them is inserted beside it.
+-- refuse the batch. Rows that the batch before this one may have changed too come last,
+-- from the payments on: while that one is not committed, everything before them is inserted
+-- beside it.
 --
 -- The campaign's lock is taken first, for whoever works under the head's lock, and this
 -- batch's own, for the batch that comes behind it. Before the rows that both may change,
 -- this one waits for the one before it, which may still be inserting: otherwise a small
--- batch would pass a large one, and be refused for it.
+-- batch would pass a large one and be refused for it, or each would wait for the other.
 WITH tally AS (
     INSERT INTO tally (campaign_id, signed, withdrawn, converted, pledging_members, pledged,
         paying_members, held, payments, failures, refundable, returned, unallocated, allotted,
@@ -42,7 +43,6 @@ WITH tally AS (
     INSERT INTO member (campaign_id, member_id, email_hash, created_at, live_pledges)
     SELECT $1, unnest($78::uuid[]), unnest($79::bytea[]), unnest($80::timestamptz[]),
         unnest($81::int[])
-    FROM (SELECT pg_advisory_xact_lock_shared($111)) AS behind_the_one_before
     ON CONFLICT (campaign_id, member_id) DO UPDATE SET live_pledges = excluded.live_pledges
 ), signatures AS (
     INSERT INTO signature (campaign_id, signature_id, email_hash, state, created_at)
@@ -65,6 +65,7 @@ WITH tally AS (
         unnest($62::bigint[]), unnest($63::bool[]), unnest($64::uuid[]), unnest($65::uuid[]),
         unnest($66::timestamptz[]), unnest($67::date[]), unnest($68::date[]),
         unnest($69::text[]), unnest($70::bigint[])
+    FROM (SELECT pg_advisory_xact_lock_shared($111)) AS behind_the_one_before
     ON CONFLICT (campaign_id, payment_id) DO UPDATE SET state = excluded.state,
         method = excluded.method, gross = excluded.gross, held = excluded.held,
         refundable = excluded.refundable, unallocated = excluded.unallocated,

@@ -38,7 +38,7 @@ pub(crate) async fn write_in_tx(tx: &mut Tx<'_>, world: &World) -> Write {
     campaign::campaign(tx, world).await?;
     campaign::share_classes(tx, world).await?;
     campaign::money_accounts(tx, world).await?;
-    statement(world)?.execute(&mut **tx).await?;
+    statement(world)?.execute(tx).await?;
     ending::payouts(tx, world).await?;
     ending::refunds(tx, world).await?;
     ending::lots(tx, world).await?;

@@ -1,6 +1,6 @@
 //! The rows of every batch, as one statement.
 
-use sqlx::{Postgres, postgres::PgArguments, query::Query};
+use sqlx::{Execute, PgConnection, SqlStr, postgres::PgArguments};
 use uuid::Uuid;
 
 use super::{json, of};
@@ -14,7 +14,21 @@ use crate::{
 };
 
 /// A statement with its rows, which needs the world no more.
-pub(crate) type Statement = Query<'static, Postgres, PgArguments>;
+#[derive(Clone)]
+pub(crate) struct Statement {
+    sql: SqlStr,
+    rows: PgArguments,
+}
+
+impl Statement {
+    /// Carries it out, in the connection's database transaction or as one of its own.
+    pub(crate) async fn execute(self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        sqlx::query_with(self.sql, self.rows)
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+}
 
 /// The outcomes, history, entries and lines of a batch, the accounts that it opened, the
 /// nouns that it made or changed, and the tally.
@@ -53,7 +67,7 @@ pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
     let members: Vec<_> = of(&written.members, |id| world.members.get(id));
     let pledges: Vec<_> = of(&written.pledges, |id| world.pledges.get(id));
     let tally = &world.tally;
-    let statement = sqlx::query_file!(
+    let mut query = sqlx::query_file!(
         "src/store/batch/batch.sql",
         world.id.0,
         &changes.iter().map(|c| c.number).collect::<Vec<_>>(),
@@ -291,7 +305,12 @@ pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
         batch_lock(world.id, last),
         batch_lock(world.id, before)
     );
-    Ok(statement)
+    let rows = query.take_arguments();
+    let rows = rows.map_err(|error| StoreError::Fault(sqlx::Error::Encode(error)))?;
+    Ok(Statement {
+        rows: rows.unwrap_or_default(),
+        sql: query.sql(),
+    })
 }
 
 /// The accounts of an entry's lines, as the text of an array.
