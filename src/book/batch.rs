@@ -1,7 +1,5 @@
 //! What every batch consists of: commands from the queue, decisions, answers.
 
-use std::{collections::VecDeque, future};
-
 use time::OffsetDateTime;
 use tokio::{sync::mpsc, time::Instant};
 
@@ -15,42 +13,16 @@ use crate::{
 pub(super) struct Receivers {
     live: mpsc::Receiver<Item>,
     bulk: mpsc::Receiver<Item>,
-    /// Taken out of the queue while a batch was under way, in order.
-    collected: VecDeque<Item>,
 }
 
 impl Receivers {
     pub(super) const fn new(live: mpsc::Receiver<Item>, bulk: mpsc::Receiver<Item>) -> Self {
-        Self {
-            live,
-            bulk,
-            collected: VecDeque::new(),
-        }
-    }
-
-    /// Waits for one more command that somebody waits for, up to so many.
-    pub(super) async fn collect(&mut self, most: usize) {
-        if self.collected.len() < most
-            && let Some(item) = self.live.recv().await
-        {
-            self.collected.push_back(item);
-        } else {
-            future::pending().await
-        }
-    }
-
-    /// The next command that somebody waits for, if there is one.
-    fn next_live(&mut self) -> Option<Item> {
-        let collected = self.collected.pop_front();
-        collected.or_else(|| self.live.try_recv().ok())
+        Self { live, bulk }
     }
 
     /// Waits for something to do, the first of its batch; nothing when both queues are
     /// closed and empty.
     pub(super) async fn receive(&mut self) -> Option<Item> {
-        if let Some(collected) = self.collected.pop_front() {
-            return Some(collected);
-        }
         let first = tokio::select! {
             biased;
             live = self.live.recv() => live,
@@ -68,7 +40,7 @@ impl Receivers {
 
     /// Commands that wait.
     pub(super) fn waiting(&self) -> usize {
-        self.collected.len() + self.live.len() + self.bulk.len()
+        self.live.len() + self.bulk.len()
     }
 }
 
@@ -78,7 +50,7 @@ pub(super) fn take(shared: &Shared, batch: &mut Vec<Item>, queues: &mut Receiver
         batch_cap, bulk, ..
     } = shared.settings;
     while batch.len() < batch_cap
-        && let Some(item) = queues.next_live()
+        && let Ok(item) = queues.live.try_recv()
     {
         batch.push(item);
     }

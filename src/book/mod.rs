@@ -124,7 +124,7 @@ use crate::{
 pub struct Settings {
     /// The most commands of one batch.
     pub batch_cap: usize,
-    /// The most commands that wait for one campaign, beside the next batch.
+    /// The most commands that wait for one campaign.
     pub queue: usize,
     /// How many commands have to wait for a second batch to begin while one is written.
     pub ahead: usize,

@@ -96,7 +96,7 @@ impl Book {
     /// The first command of the next batch; nothing when the book is at its end.
     async fn next(&mut self) -> Option<Item> {
         while !self.aloft.is_empty() && !self.may_go_ahead() {
-            self.land_or_collect().await;
+            self.land().await;
         }
         self.end_turn_in_time().await;
         loop {
@@ -366,19 +366,6 @@ impl Book {
             all &= self.land().await;
         }
         all
-    }
-
-    /// Waits until the oldest batch has landed, or one more command waits.
-    async fn land_or_collect(&mut self) {
-        let Some(oldest) = self.aloft.front_mut() else {
-            return;
-        };
-        let landing = tokio::select! {
-            biased;
-            landing = oldest => landing,
-            () = self.queues.collect(self.shared.settings.batch_cap) => return,
-        };
-        self.landed(landing).await;
     }
 
     /// Waits for the oldest batch that is under way. False when it did not come through.
