@@ -44,7 +44,7 @@ impl Receivers {
     }
 }
 
-/// Fills the batch up from the queue, and leaves out whom nobody waits for any more.
+/// Fills the batch up from the queue.
 pub(super) fn take(shared: &Shared, batch: &mut Vec<Item>, queues: &mut Receivers) {
     let Settings {
         batch_cap, bulk, ..
@@ -65,6 +65,11 @@ pub(super) fn take(shared: &Shared, batch: &mut Vec<Item>, queues: &mut Receiver
     let now = Instant::now();
     let waited = batch.iter().map(|item| now.duration_since(item.queued_at));
     shared.measures.taken(waited);
+}
+
+/// Leaves out of a batch what nobody waits for any more.
+pub(super) fn leave_out(shared: &Shared, batch: &mut Vec<Item>) {
+    let now = Instant::now();
     let late = |item: &mut Item| item.deadline.is_some_and(|deadline| deadline <= now);
     let late: Vec<Item> = batch.extract_if(.., late).collect();
     answer(shared, late, |_| Err(BookError::DeadlineExceeded));

@@ -47,6 +47,6 @@ pub use command::{
 pub use refusal::{Refusal, Rejection};
 pub use tally::Tally;
 pub use world::{
-    AccountRow, Answer, ChangeRow, Decision, EffectKey, EffectRow, EntryRow, Head, HistoryRow,
-    Needs, Outcome, Put, Snapshot, World, Written,
+    AccountRow, Answer, ChangeRow, Changed, Decision, EffectKey, EffectRow, EntryRow, Head,
+    HistoryRow, Needs, Outcome, Put, Snapshot, World, Written,
 };

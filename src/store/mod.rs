@@ -98,6 +98,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the numbers of a batch's changes or entries do not follow the campaign's last
+    /// ones: another batch has taken them, or the one before it is not there yet.
+    pub(crate) fn is_out_of_turn(&self) -> bool {
+        let Self::Refused { constraint, .. } = self else {
+            return false;
+        };
+        constraint == "a_change_names_the_next_entries"
+            || constraint == "change_numbers_are_dense_and_time_goes_on"
+    }
+
     /// Whether the database took it back itself, so that it stood in nobody's way: it can be
     /// tried again at once.
     pub(crate) fn gave_way(&self) -> bool {

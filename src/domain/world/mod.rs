@@ -127,6 +127,17 @@ impl Written {
     }
 }
 
+/// What others have changed, of what a world keeps.
+#[derive(Clone, Debug, Default)]
+pub struct Changed {
+    /// What has history since.
+    pub subjects: HashSet<Uuid>,
+    /// The accounts that were posted to.
+    pub accounts: HashSet<i32>,
+    /// The owners of new accounts.
+    pub owners: HashSet<Uuid>,
+}
+
 /// The rows that a batch works on, and what it has changed so far.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -255,6 +266,30 @@ impl World {
                 .for_each(|row| next.put_signature(row));
         }
         next
+    }
+
+    /// What is left of it at a later head, after others have changed the campaign: the pledges
+    /// and accounts that they did not touch.
+    #[must_use]
+    pub fn without(mut self, changed: &Changed, head: Head) -> Self {
+        self.pledges
+            .retain(|id, _| !changed.subjects.contains(&id.0));
+        // An owner's accounts are asked for together.
+        let mut owners = changed.owners.clone();
+        self.accounts.retain(|key, row| {
+            let stays = !changed.accounts.contains(&row.number);
+            if !stays {
+                owners.insert(key.owner.uuid());
+            }
+            stays
+        });
+        self.owners.retain(|owner| !owners.contains(owner));
+        Self {
+            accounts: self.accounts,
+            pledges: self.pledges,
+            owners: self.owners,
+            ..Self::new(self.id, head)
+        }
     }
 
     /// How many rows it holds.

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{Read, StoreError};
 use crate::{
-    domain::{AccountRow, ChangeRow, EntryRow, Needs, World},
-    id::{MemberId, RequestId},
+    domain::{AccountRow, ChangeRow, Changed, EntryRow, Head, Needs, World},
+    id::{CampaignId, MemberId, RequestId},
     ledger::{AccountKey, Balance, Code},
     money::Amount,
     store::answer,
@@ -111,6 +111,42 @@ pub(super) async fn accounts(
     }
     world.owners.extend(owners);
     Ok(())
+}
+
+/// What was changed since a head, of what worlds keep. Nothing when the campaign has never
+/// been there.
+pub(crate) async fn changed_since(
+    connection: &mut PgConnection,
+    id: CampaignId,
+    head: &Head,
+) -> Read<Option<Changed>> {
+    let row = sqlx::query!(
+        r#"SELECT
+             ARRAY(
+               SELECT DISTINCT subject_id FROM history WHERE campaign_id = $1 AND change_no > $2
+             ) AS "subjects!",
+             ARRAY(
+               SELECT DISTINCT unnest(accounts) FROM journal_entry
+               WHERE campaign_id = $1 AND entry_no > $3
+             ) AS "accounts!",
+             ARRAY(
+               SELECT owner FROM account WHERE campaign_id = $1 AND account_no > $4
+             ) AS "owners!"
+           WHERE $3 = 0::bigint OR EXISTS (
+             SELECT FROM journal_entry WHERE campaign_id = $1 AND entry_no = $3 AND digest = $5
+           )"#,
+        id.0,
+        head.change,
+        head.entry,
+        head.account,
+        &head.digest
+    );
+    let row = row.fetch_optional(connection).await?;
+    Ok(row.map(|row| Changed {
+        subjects: row.subjects.into_iter().collect(),
+        accounts: row.accounts.into_iter().collect(),
+        owners: row.owners.into_iter().collect(),
+    }))
 }
 
 /// The account of its stored parts.

@@ -16,6 +16,7 @@ mod pledge;
 pub(super) use campaign::campaign_of;
 pub(super) use ending::{payouts_where, refunds_where, run_items_where, runs_where};
 pub(super) use journal::account_key;
+pub(crate) use journal::changed_since;
 pub(super) use payment::{PAYMENT, PaymentRow, payments_where};
 pub(super) use pledge::pledges_where;
 
