@@ -33,20 +33,20 @@
 //! repeat another one.
 //!
 //! **Turns.** Servers that went ahead on one campaign at once would refuse each other's
-//! batches. Once they have noticed each other they take turns: one goes ahead for half a
-//! second, or until it has nothing to do, and the next begins with what is committed then.
+//! batches. Once they have noticed each other they take turns: one goes ahead for a second,
+//! or until it has nothing to do, and the next begins with what is committed then: it asks
+//! what the others' changes name, and lets go of that.
 //! The turn is an advisory lock, held by a database transaction that does nothing else. It is
 //! a courtesy: whose turn the database has ended meets the fence, and who has no connection
-//! to wait with works under the lock. A command waits for half a second of each other server
-//! at the most before its batch begins.
+//! to wait with works under the lock. A command waits for a second of each other server at
+//! the most before its batch begins, and for what that one has under way.
 //!
 //! **Under the lock** (begin and lock, read, decide, write, commit) work the first batch and
 //! any other whose world was not kept, what was refused, and a batch that came to nothing but
-//! faults, which no fence has seen. What
-//! was kept is used when the head that was locked is the one that was left behind, number for
-//! number and digest for digest. Who works under the lock holds the campaign's advisory lock
-//! alone, and who goes ahead shares it: otherwise rows that were inserted ahead and the
-//! head's lock could wait for each other.
+//! faults, which no fence has seen. What was kept is used when the head that was locked is
+//! the one that was left behind, number for number and digest for digest, or follows it. Who
+//! works under the lock holds the campaign's advisory lock alone, and who goes ahead shares
+//! it: otherwise rows that were inserted ahead and the head's lock could wait for each other.
 //!
 //! **What bounds a batch** is the cap alone: while one batch is written the next
 //! one queues, whoever was just answered may ask again before it begins, and what comes while

@@ -178,6 +178,7 @@ pub struct Pledge {
     /// What is paid on it and held.
     pub paid: Amount,
     /// Of which class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share_class: Option<ShareClassId>,
     /// Promised shares, 0 when an amount is promised.
     pub units: i64,
@@ -188,7 +189,11 @@ pub struct Pledge {
     #[serde(with = "time::serde::rfc3339")]
     pub expires_at: OffsetDateTime,
     /// When a charge last failed, while none has succeeded since.
-    #[serde(with = "time::serde::rfc3339::option")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "time::serde::rfc3339::option"
+    )]
     pub errored_at: Option<OffsetDateTime>,
     /// The terms it was made under.
     pub terms_version: i32,

@@ -90,7 +90,11 @@ pub(super) async fn work(shared: Arc<Shared>, campaign: CampaignId, queues: Rece
 impl Book {
     /// The first command of the next batch; nothing when the book is at its end.
     async fn next(&mut self) -> Option<Item> {
-        while !self.aloft.is_empty() && !self.may_go_ahead() {
+        while !self.aloft.is_empty() {
+            self.let_callers_ask().await;
+            if self.may_go_ahead() {
+                break;
+            }
             self.land().await;
         }
         self.end_turn_in_time().await;
@@ -184,8 +188,8 @@ impl Book {
         }
         self.others = Some(Instant::now());
         if (1..=CAUGHT_UP).contains(&(head.change - kept.head.change)) {
-            let changed = world::changed_since(connection, self.campaign, &kept.head).await?;
-            if let Some(changed) = changed {
+            let changed = world::changed_between(connection, self.campaign, &kept.head, &head);
+            if let Some(changed) = changed.await? {
                 return Ok(kept.without(&changed, head));
             }
         }

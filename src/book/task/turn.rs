@@ -7,8 +7,9 @@ use tokio::time::Instant;
 use super::{Book, Item};
 use crate::store::{StoreError, Tx, world};
 
-/// How long a server works on a campaign before it makes room for others that wait.
-const TURN: Duration = Duration::from_millis(500);
+/// How long a server works on a campaign before it makes room for others that wait. A tenth
+/// of it goes by until the next one has begun.
+const TURN: Duration = Duration::from_secs(1);
 
 /// This server's turn at a campaign that others write to as well.
 pub(super) struct Turn {

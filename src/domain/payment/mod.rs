@@ -142,14 +142,19 @@ pub struct Payment {
     /// What of it stands in 2100.
     pub held: Amount,
     /// What of it stands in 2200.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub refundable: Amount,
     /// What of it stands in 2900.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub unallocated: Amount,
     /// What the provider charged so far.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub fee: Amount,
     /// Whether the provider has told a fee.
+    #[serde(default, skip_serializing_if = "is_false")]
     pub fee_known: bool,
     /// The part of the fee that stands in 1500.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub fee_deferred: Amount,
     /// What of it became shares: 3000 or 2300, and 3010.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -184,6 +189,7 @@ pub struct Payment {
     /// The day from which the provider pays it out.
     pub available_on: Date,
     /// The provider's word for why it failed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub failure_code: String,
     /// The entry that booked it, 0 for none.
     pub entry: i64,

@@ -15,16 +15,17 @@ WITH last_one AS (
             CASE WHEN flagged THEN 'flagged' END) AS stored,
         concat_ws(', ', snapshot ->> 'account', snapshot ->> 'object_id', snapshot ->> 'state',
             snapshot ->> 'method', snapshot ->> 'gross', 'held ' || (snapshot ->> 'held'),
-            'refundable ' || (snapshot ->> 'refundable'),
-            'unallocated ' || (snapshot ->> 'unallocated'), 'fee ' || (snapshot ->> 'fee'),
+            -- What is nothing is left out.
+            'refundable ' || coalesce(snapshot ->> 'refundable', '0'),
+            'unallocated ' || coalesce(snapshot ->> 'unallocated', '0'),
+            'fee ' || coalesce(snapshot ->> 'fee', '0'),
             CASE snapshot ->> 'fee_known' WHEN 'true' THEN 'known' END,
-            'deferred ' || (snapshot ->> 'fee_deferred'), 'member ' || (snapshot ->> 'member'),
+            'deferred ' || coalesce(snapshot ->> 'fee_deferred', '0'), 'member ' || (snapshot ->> 'member'),
             'pledge ' || (snapshot ->> 'pledge'), (snapshot ->> 'occurred_at')::timestamptz,
             concat_ws('-', snapshot #>> '{value_date,0}', snapshot #>> '{value_date,1}'),
             'available '
                 || concat_ws('-', snapshot #>> '{available_on,0}', snapshot #>> '{available_on,1}'),
-            snapshot ->> 'failure_code', 'entry ' || (snapshot ->> 'entry'),
-            -- What is nothing is left out.
+            coalesce(snapshot ->> 'failure_code', ''), 'entry ' || (snapshot ->> 'entry'),
             coalesce(snapshot ->> 'allotted', '0'), coalesce(snapshot ->> 'refunded', '0'),
             coalesce(snapshot ->> 'returned', '0'), coalesce(snapshot ->> 'charged', '0'),
             coalesce(snapshot ->> 'lost', '0'), coalesce(snapshot ->> 'reserved', '0'),

@@ -113,33 +113,39 @@ pub(super) async fn accounts(
     Ok(())
 }
 
-/// What was changed since a head, of what worlds keep. Nothing when the campaign has never
-/// been there.
-pub(crate) async fn changed_since(
+/// What was changed between two heads, of what worlds keep. Nothing when the campaign has
+/// never been at the first one.
+pub(crate) async fn changed_between(
     connection: &mut PgConnection,
     id: CampaignId,
-    head: &Head,
+    first: &Head,
+    last: &Head,
 ) -> Read<Option<Changed>> {
     let row = sqlx::query!(
         r#"SELECT
              ARRAY(
-               SELECT DISTINCT subject_id FROM history WHERE campaign_id = $1 AND change_no > $2
+               SELECT subject_id FROM history
+               WHERE campaign_id = $1 AND change_no > $2 AND change_no <= $3
              ) AS "subjects!",
              ARRAY(
-               SELECT DISTINCT unnest(accounts) FROM journal_entry
-               WHERE campaign_id = $1 AND entry_no > $3
+               SELECT unnest(accounts) FROM journal_entry
+               WHERE campaign_id = $1 AND entry_no > $4 AND entry_no <= $5
              ) AS "accounts!",
              ARRAY(
-               SELECT owner FROM account WHERE campaign_id = $1 AND account_no > $4
+               SELECT owner FROM account
+               WHERE campaign_id = $1 AND account_no > $6 AND account_no <= $7
              ) AS "owners!"
-           WHERE $3 = 0::bigint OR EXISTS (
-             SELECT FROM journal_entry WHERE campaign_id = $1 AND entry_no = $3 AND digest = $5
+           WHERE $4 = 0::bigint OR EXISTS (
+             SELECT FROM journal_entry WHERE campaign_id = $1 AND entry_no = $4 AND digest = $8
            )"#,
         id.0,
-        head.change,
-        head.entry,
-        head.account,
-        &head.digest
+        first.change,
+        last.change,
+        first.entry,
+        last.entry,
+        first.account,
+        last.account,
+        &first.digest
     );
     let row = row.fetch_optional(connection).await?;
     Ok(row.map(|row| Changed {

@@ -16,7 +16,7 @@ mod pledge;
 pub(super) use campaign::campaign_of;
 pub(super) use ending::{payouts_where, refunds_where, run_items_where, runs_where};
 pub(super) use journal::account_key;
-pub(crate) use journal::changed_since;
+pub(crate) use journal::changed_between;
 pub(super) use payment::{PAYMENT, PaymentRow, payments_where};
 pub(super) use pledge::pledges_where;
 
@@ -87,13 +87,18 @@ pub(crate) async fn lock_in_tx(tx: &mut PgConnection, campaign: CampaignId) -> R
 }
 
 /// Waits for this server's turn at a campaign that others write to as well. The turn ends
-/// with the database transaction. It is a lock of its own: who has the turn still takes the
+/// with the database transaction, which may be idle for as long as a turn and what is under way
+/// at its end take. It is a lock of its own: who has the turn still takes the
 /// campaign's, batch after batch.
 pub(crate) async fn turn_in_tx(tx: &mut PgConnection, campaign: CampaignId) -> Read<()> {
     let turn = !campaign_lock(campaign);
-    sqlx::query!("SELECT pg_advisory_xact_lock($1)", turn)
-        .execute(tx)
-        .await?;
+    sqlx::query!(
+        "SELECT pg_advisory_xact_lock($1),
+             set_config('idle_in_transaction_session_timeout', '5s', true)",
+        turn
+    )
+    .fetch_one(tx)
+    .await?;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use pledgebook::{
 use tokio::process::Command;
 
 use crate::{
-    HOT, Plan,
+    AS_DEPLOYED, HOT, Plan,
     figures::Figures,
     ledger::{Kind, Ledger, Loader, Ran, STEPS},
     place::Place,
@@ -101,6 +101,7 @@ impl Ledger {
         let children: Vec<_> = (0..how_many)
             .map(|_| {
                 Command::new(std::env::current_exe().unwrap())
+                    .envs(AS_DEPLOYED)
                     .arg("book")
                     .args(["--app", &self.app])
                     .args(["--report", &self.report])

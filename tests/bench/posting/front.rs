@@ -42,7 +42,7 @@ use tonic::{
 use uuid::Uuid;
 
 use crate::{
-    HOT, MEMBERS, Plan,
+    AS_DEPLOYED, HOT, MEMBERS, Plan,
     figures::Figures,
     ledger::{Kind, Ledger, pledge, size},
     place::Place,
@@ -123,6 +123,7 @@ impl Server {
     pub async fn start(ledger: &Ledger, key: &str, echo: bool) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
+            .envs(AS_DEPLOYED)
             .arg("serve")
             .args(["--app", &ledger.app, "--report", &ledger.report])
             .stdin(Stdio::piped())

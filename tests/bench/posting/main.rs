@@ -57,6 +57,8 @@ use place::Place;
 const MEMBERS: usize = 10_000;
 /// Callers that wait for their answers at once, on a hot campaign.
 const HOT: usize = 4_096;
+/// What deploy/ sets for a server, besides its own settings.
+const AS_DEPLOYED: [(&str, &str); 1] = [("MIMALLOC_PURGE_DELAY", "10000")];
 
 #[derive(Parser)]
 #[command(about = "Measures the posting path beside other ways to do the same work")]
