@@ -180,6 +180,8 @@ impl Store {
             ("enable_seqscan", "off"),
             ("plan_cache_mode", "force_generic_plan"),
             ("jit", "off"),
+            // None is large enough for a second worker to be worth its start.
+            ("max_parallel_workers_per_gather", "0"),
         ];
         Self::connect_with(url, most, settings).await
     }

@@ -255,6 +255,15 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
             &[Rule("account_numbers_are_dense")],
         ),
         attack(
+            "an account of a campaign that does not exist",
+            [format!(
+                "INSERT INTO account (campaign_id, account_no, code, commodity, owner)
+                 VALUES (gen_random_uuid(), 1, 4200, 'EUR', '{nobody}')"
+            )],
+            Breaks("account_numbers_are_dense"),
+            &[Rule("account_numbers_are_dense")],
+        ),
+        attack(
             "one account under two numbers",
             [account(b.bare + 1, p.code, &p.owner.to_string())],
             Breaks("one_account_a_code_commodity_and_owner"),
@@ -266,8 +275,8 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
         attack(
             "an account that the chart does not know",
             [account(b.bare + 1, 2101, &nobody)],
-            Breaks("account_code_fkey"),
-            &[Constraint("account", "account_code_fkey")],
+            Breaks("an_account_has_a_code_of_the_chart"),
+            &[Rule("an_account_has_a_code_of_the_chart")],
         ),
     ]
 }
