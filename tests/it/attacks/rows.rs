@@ -40,33 +40,21 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
             ],
         );
     }
-    for (table, which, words) in [
-        ("line", "true", "permission denied for table line"),
-        (
-            "journal_entry",
-            "true",
-            "permission denied for table journal_entry",
-        ),
-        ("change", "true", "permission denied for table change"),
-        ("history", "true", "permission denied for table history"),
-        ("account", "true", "permission denied for table account"),
-        (
-            "chart_account",
-            "true",
-            "permission denied for table chart_account",
-        ),
-        ("effect", "true", "permission denied for table effect"),
-        ("terms", "true", "permission denied for table terms"),
-        ("balance", "true", "permission denied for table balance"),
-        (
-            "account_day",
-            "true",
-            "permission denied for table account_day",
-        ),
+    for (table, words) in [
+        ("line", "permission denied for table line"),
+        ("journal_entry", "permission denied for table journal_entry"),
+        ("change", "permission denied for table change"),
+        ("history", "permission denied for table history"),
+        ("account", "permission denied for table account"),
+        ("chart_account", "permission denied for table chart_account"),
+        ("effect", "permission denied for table effect"),
+        ("terms", "permission denied for table terms"),
+        ("balance", "permission denied for table balance"),
+        ("account_day", "permission denied for table account_day"),
     ] {
         denied(
             &format!("DELETE of {table}"),
-            format!("DELETE FROM {table} WHERE {which}"),
+            format!("DELETE FROM {table}"),
             words,
             &[
                 Privilege(format!("GRANT DELETE ON {table} TO pledgebook_app")),
