@@ -1,10 +1,11 @@
--- Opening an account, made cheaper without giving up a promise. Whoever pays for the first
--- time opens two or three, so on the day on which a campaign goes viral every payment does.
+-- Opening an account, made cheaper. Whoever pays for the first time opens two or three, so on
+-- the day on which a campaign goes viral every payment does.
 --
 -- What three keys checked row by row the trigger says set by set: the campaign exists, since
--- its head takes the numbers; the chart knows the code; and a balance is inserted here
--- alone, beside its account, and neither is ever taken away. The key of the balances was
--- asked once more when an account was posted to by the statement that opened it.
+-- its head takes the numbers; the chart knows the code; and the application's role has a
+-- balance inserted here alone, beside its account, and neither is ever taken away. The key of
+-- the balances was asked once more when an account was posted to by the statement that
+-- opened it.
 ALTER TABLE account DROP CONSTRAINT account_campaign_id_fkey, DROP CONSTRAINT account_code_fkey;
 ALTER TABLE balance DROP CONSTRAINT balance_belongs_to_an_account;
 

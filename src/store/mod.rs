@@ -170,7 +170,8 @@ impl Store {
     /// When the address is none, or the database does not answer.
     pub async fn connect(url: &str, most: u32) -> Result<Self, StoreError> {
         let settings = [
-            // A hung server must not stop a campaign for longer than the first of these.
+            // A hung server must not stop a campaign for longer than the first of these;
+            // in its turn it may for longer, see turn_in_tx().
             ("idle_in_transaction_session_timeout", "2s"),
             ("lock_timeout", "10s"),
             ("statement_timeout", "30s"),

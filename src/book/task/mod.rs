@@ -46,7 +46,7 @@ const ALOFT: usize = 2;
 /// How long nobody else may have written for a server to believe that it is alone.
 const FORGOTTEN: Duration = Duration::from_secs(2);
 
-/// The most changes of others that a kept world is brought up to; after more it is read anew.
+/// After how many changes of others nothing is kept, as asking what they were takes longer.
 const CAUGHT_UP: i64 = 20_000;
 
 /// A campaign's book: what it knows between batches, and what is under way.
@@ -172,7 +172,7 @@ impl Book {
     }
 
     /// The world that was kept, as of this head. If it was as of another, somebody else has
-    /// written, since each change moves the head: what they changed is let go.
+    /// written, since each change moves the head: only accounts are kept that they did not touch.
     async fn caught_up(
         &mut self,
         connection: &mut PgConnection,

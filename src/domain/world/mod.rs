@@ -127,11 +127,9 @@ impl Written {
     }
 }
 
-/// What others have changed, of what a world keeps.
+/// What others have changed, of the accounts that a world keeps.
 #[derive(Clone, Debug, Default)]
 pub struct Changed {
-    /// What has history since.
-    pub subjects: HashSet<Uuid>,
     /// The accounts that were posted to.
     pub accounts: HashSet<i32>,
     /// The owners of new accounts.
@@ -268,14 +266,14 @@ impl World {
         next
     }
 
-    /// What is left of it at a later head, after others have changed the campaign: the pledges
-    /// and accounts that they did not touch.
+    /// What is left of it at a later head, after others have changed the campaign: the accounts
+    /// that they did not touch. No noun, since decisions take a pledge that is known for one
+    /// whose member is known too.
     #[must_use]
     pub fn without(mut self, changed: &Changed, head: Head) -> Self {
-        self.pledges
-            .retain(|id, _| !changed.subjects.contains(&id.0));
         // An owner's accounts are asked for together.
         let mut owners = changed.owners.clone();
+        owners.extend(self.payments.keys().map(|id| id.0));
         self.accounts.retain(|key, row| {
             let stays = !changed.accounts.contains(&row.number);
             if !stays {
@@ -286,7 +284,6 @@ impl World {
         self.owners.retain(|owner| !owners.contains(owner));
         Self {
             accounts: self.accounts,
-            pledges: self.pledges,
             owners: self.owners,
             ..Self::new(self.id, head)
         }

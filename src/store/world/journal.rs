@@ -113,8 +113,8 @@ pub(super) async fn accounts(
     Ok(())
 }
 
-/// What was changed between two heads, of what worlds keep. Nothing when the campaign has
-/// never been at the first one.
+/// What was changed between two heads, of the accounts that worlds keep. Nothing when the
+/// entry that the first one ends with is not the campaign's.
 pub(crate) async fn changed_between(
     connection: &mut PgConnection,
     id: CampaignId,
@@ -124,23 +124,17 @@ pub(crate) async fn changed_between(
     let row = sqlx::query!(
         r#"SELECT
              ARRAY(
-               SELECT subject_id FROM history
-               WHERE campaign_id = $1 AND change_no > $2 AND change_no <= $3
-             ) AS "subjects!",
-             ARRAY(
                SELECT unnest(accounts) FROM journal_entry
-               WHERE campaign_id = $1 AND entry_no > $4 AND entry_no <= $5
+               WHERE campaign_id = $1 AND entry_no > $2 AND entry_no <= $3
              ) AS "accounts!",
              ARRAY(
                SELECT owner FROM account
-               WHERE campaign_id = $1 AND account_no > $6 AND account_no <= $7
+               WHERE campaign_id = $1 AND account_no > $4 AND account_no <= $5
              ) AS "owners!"
-           WHERE $4 = 0::bigint OR EXISTS (
-             SELECT FROM journal_entry WHERE campaign_id = $1 AND entry_no = $4 AND digest = $8
+           WHERE $2 = 0::bigint OR EXISTS (
+             SELECT FROM journal_entry WHERE campaign_id = $1 AND entry_no = $2 AND digest = $6
            )"#,
         id.0,
-        first.change,
-        last.change,
         first.entry,
         last.entry,
         first.account,
@@ -149,7 +143,6 @@ pub(crate) async fn changed_between(
     );
     let row = row.fetch_optional(connection).await?;
     Ok(row.map(|row| Changed {
-        subjects: row.subjects.into_iter().collect(),
         accounts: row.accounts.into_iter().collect(),
         owners: row.owners.into_iter().collect(),
     }))
