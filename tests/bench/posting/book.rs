@@ -48,8 +48,9 @@ impl Part {
         };
         let measured = telemetry::measure().unwrap();
         let loader = Loader::open(&ledger).await;
-        // By many, however few there are to be: a server that has been up for a while knows
-        // the campaign's members.
+        // A server that has been up for a while knows the campaign's members. Then by many,
+        // however few there are to be.
+        loader.meet(self.kind).await;
         let warm_up = Duration::from_millis(self.warm_up_ms);
         loader.closed_loop(self.kind, HOT, warm_up).await;
         let before = Measured::of(&measured);

@@ -149,13 +149,13 @@ pub fn size(n: u64) -> i64 {
 }
 
 /// A two-line posting: interest for one of the members.
-pub fn posting(n: u64, members: usize) -> Command {
+fn posting(n: u64, of: usize) -> Command {
     let account = |code, owner| AccountKey {
         code,
         commodity: Commodity::Currency(eur()),
         owner,
     };
-    let member = Owner::Member(member(scattered(n, members)));
+    let member = Owner::Member(member(of));
     let line = |account, side| ManualLine {
         account,
         side,
@@ -176,7 +176,7 @@ pub fn posting(n: u64, members: usize) -> Command {
 }
 
 impl Ledger {
-    pub fn payment(&self, n: u64, members: usize) -> Command {
+    fn payment(&self, n: u64, of: usize) -> Command {
         let request = Uuid::now_v7().simple().to_string();
         let receipt = Receipt {
             payment: PaymentId::mint(),
@@ -184,7 +184,7 @@ impl Ledger {
             account: self.provider,
             object_id: format!("ch_{}", &request[8..]),
             gross: cents(size(n)),
-            payer: Payer::Pledge(pledge(scattered(n, members))),
+            payer: Payer::Pledge(pledge(of)),
             unknown_payer_is_unallocated: false,
             method: Method::Card,
             occurred_at: None,
@@ -196,8 +196,8 @@ impl Ledger {
     }
 
     /// What happens around the n-th payment, in order.
-    fn mix(&self, n: u64, members: usize) -> Vec<Command> {
-        let paid = self.payment(n, members);
+    fn mix(&self, n: u64, of: usize) -> Vec<Command> {
+        let paid = self.payment(n, of);
         let Action::RecordReceipt(receipt) = &paid.action else {
             unreachable!("a payment is a receipt");
         };
@@ -420,11 +420,22 @@ impl Loader {
 
     async fn one(&self, kind: Kind) -> u64 {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
+        self.of_member(kind, n, scattered(n, crate::MEMBERS)).await
+    }
+
+    /// Something for every member, so that the book knows them all.
+    pub async fn meet(&self, kind: Kind) {
+        let each = (0_u64..).zip(0..crate::MEMBERS);
+        let each = each.map(|(n, of)| self.of_member(kind, n, of));
+        futures::future::join_all(each).await;
+    }
+
+    async fn of_member(&self, kind: Kind, n: u64, of: usize) -> u64 {
         match kind {
-            Kind::Posting => self.done(posting(n, crate::MEMBERS)).await,
-            Kind::Payment => self.done(self.ledger.payment(n, crate::MEMBERS)).await,
+            Kind::Posting => self.done(posting(n, of)).await,
+            Kind::Payment => self.done(self.ledger.payment(n, of)).await,
             Kind::Mix => {
-                let commands = self.ledger.mix(n, crate::MEMBERS);
+                let commands = self.ledger.mix(n, of);
                 let count = commands.len() as u64;
                 for command in commands {
                     self.done(command).await;
