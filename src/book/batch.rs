@@ -73,7 +73,7 @@ pub(super) fn leave_out(shared: &Shared, batch: &mut Vec<Item>) {
     let late = |item: &mut Item| item.deadline.is_some_and(|deadline| deadline <= now);
     let late: Vec<Item> = batch.extract_if(.., late).collect();
     answer(shared, late, |_| Err(BookError::DeadlineExceeded));
-    // What was cancelled before it began was not promised either.
+    // What was cancelled before it was recorded was not promised either.
     batch.retain(|item| !item.reply.is_closed());
 }
 

@@ -35,11 +35,11 @@
 //! **Turns.** Servers that went ahead on one campaign at once would refuse each other's
 //! batches. Once they have noticed each other they take turns: one goes ahead for a second,
 //! or until it has nothing to do, and the next begins with what is committed then: of what
-//! it knew it keeps the accounts that the others did not post to.
-//! The turn is an advisory lock, held by a database transaction that does nothing else. It is
-//! a courtesy: whose turn the database has ended meets the fence, and who has no connection
-//! to wait with works under the lock. A command waits for a second of each other server at
-//! the most before its batch begins, and for what that one has under way.
+//! it knew it keeps the accounts that the others did not post to. The turn is an advisory
+//! lock, held by a database transaction that does nothing else. It is a courtesy: whose turn
+//! the database has ended meets the fence, and who has no connection to wait with works under
+//! the lock. A command waits for a second of each other server at the most before its batch
+//! begins, and for what that one has under way.
 //!
 //! **Under the lock** (begin and lock, read, decide, write, commit) work the first batch and
 //! any other whose world was not kept, what was refused, and a batch that came to nothing but

@@ -126,7 +126,7 @@ async fn compare(arguments: Arguments) {
     let plan = Plan {
         rounds: arguments
             .rounds
-            .unwrap_or(if arguments.quick { 1 } else { 5 }),
+            .unwrap_or(if arguments.quick { 1 } else { 4 }),
         warm_up: Duration::from_millis(if arguments.quick { 250 } else { 1_000 }),
         run: Duration::from_millis(if arguments.quick { 750 } else { 3_000 }),
     };
