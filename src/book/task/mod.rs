@@ -18,7 +18,6 @@ use std::{
     time::Duration,
 };
 
-use sqlx::PgConnection;
 use tokio::{
     sync::oneshot,
     task::JoinHandle,
@@ -175,7 +174,7 @@ impl Book {
     /// written, since each change moves the head: only accounts are kept that they did not touch.
     async fn caught_up(
         &mut self,
-        connection: &mut PgConnection,
+        tx: &mut Tx<'_>,
         kept: Option<World>,
         head: Head,
     ) -> Result<World, StoreError> {
@@ -188,7 +187,7 @@ impl Book {
         }
         self.others = Some(Instant::now());
         if (1..=CAUGHT_UP).contains(&(head.change - kept.head.change)) {
-            let changed = world::changed_between(connection, self.campaign, &kept.head, &head);
+            let changed = world::changed_between(tx, self.campaign, &kept.head, &head);
             if let Some(changed) = changed.await? {
                 return Ok(kept.without(&changed, head));
             }
