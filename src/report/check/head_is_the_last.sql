@@ -17,7 +17,6 @@ LEFT JOIN LATERAL (
 CROSS JOIN LATERAL (VALUES
     ('change number', head.change_no::text, coalesce(last_change.change_no, 0)::text),
     ('entry number', head.entry_no::text, coalesce(last_entry.entry_no, 0)::text),
-    ('announced entry number', head.announced_entry_no::text, coalesce(last_entry.entry_no, 0)::text),
     ('claimed entry number', head.claimed_entry_no::text, coalesce(last_entry.entry_no, 0)::text),
     ('account number', head.account_no::text, coalesce(last_account.account_no, 0)::text),
     ('recorded at', head.recorded_at::text, coalesce(last_change.recorded_at, '-infinity')::text),

@@ -1,6 +1,6 @@
 //! Entries that do not balance, have no lines, or lines that are not theirs.
 
-use super::{Attack, Books, Breaks, Constraint, Row, Rule, Step, attack, lines};
+use super::{Attack, Books, Breaks, Constraint, Protection, Row, Rule, Step, attack, lines};
 
 pub fn attacks(b: &Books) -> Vec<Attack> {
     let (p, h, m) = (b.provider, b.held, b.memo);
@@ -10,6 +10,8 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
     let unbalanced = b.rows(&[&[(p, 100), (h, -90)]]);
     let balances = [Rule("an_entry_balances")];
     let complete = [Rule("lines_complete_their_entry")];
+    // Without a header that is still to come a line has no day, and moves no balance.
+    let dayless = Rule("running_balances_follow_the_balance");
     let renumbered = |first: i16| {
         let mut rows = fair.clone();
         for (line, row) in (first..).zip(&mut rows) {
@@ -74,6 +76,11 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
             Breaks("lines_complete_their_entry"),
             &[
                 Rule("lines_complete_their_entry"),
+                dayless.clone(),
+                // The head's digest is that of its last header.
+                Protection::privilege(
+                    "ALTER TABLE campaign_head ALTER COLUMN digest DROP NOT NULL",
+                ),
                 Rule("an_entry_has_its_lines"),
             ],
         ),
@@ -81,7 +88,7 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
             "a second balanced pair on an old entry",
             [b.change(None), lines(&reopened)],
             Breaks("lines_complete_their_entry"),
-            &complete,
+            &[Rule("lines_complete_their_entry"), dayless],
         ),
         attack(
             "lines that are numbered from 2",

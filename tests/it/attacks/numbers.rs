@@ -4,16 +4,23 @@ use std::slice::from_ref;
 
 use uuid::Uuid;
 
-use super::{Attack, Books, Breaks, Constraint, Protection, Row, Rule, attack, lines};
+use super::{Attack, Books, Breaks, Constraint, Denied, Protection, Row, Rule, attack, lines};
 
 pub fn attacks(b: &Books) -> Vec<Attack> {
     let (p, h) = (b.provider, b.held);
     let (next, change) = (b.entry + 1, b.change + 1);
     let fair = b.rows(&[&[(p, 100), (h, -100)]]);
+    let moved_up: Vec<Row> = fair
+        .iter()
+        .map(|row| Row {
+            entry: next + 1,
+            ..*row
+        })
+        .collect();
     let accounts = format!("{{{},{}}}", p.account_no, h.account_no);
     let (now, named) = (b.last_moment(), Some((next, next)));
     let of_its_change = Rule("an_entry_is_of_the_change_that_names_it");
-    let numbered = Rule("entry_numbers_are_dense_and_of_this_moment");
+    let complete = Rule("lines_complete_their_entry");
     let has_lines = Rule("an_entry_has_its_lines");
     let dense = Rule("change_numbers_are_dense_and_time_goes_on");
     let history = |change: i64| {
@@ -48,6 +55,16 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
         )
     };
     let nobody = Uuid::nil().to_string();
+    // A second row that is right by itself, but for the campaign.
+    let of_both = |statement: &str, number: i64, column: &str| {
+        let row = statement.split_once("VALUES ").unwrap().1;
+        let its_own = format!(
+            "'{0}', (SELECT {column} + 1 FROM campaign_head WHERE campaign_id = '{0}'),",
+            b.other
+        );
+        let row = row.replacen(&format!("'{}', {number},", b.id), &its_own, 1);
+        format!("{statement}, {row}")
+    };
     let arrives = Rule("a_payment_arrives_on_an_account_of_its_campaign");
     let claimed = |campaign: Uuid, money_account: &str| {
         format!(
@@ -64,26 +81,19 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
     vec![
         attack(
             "a gap in the entry numbers",
+            [b.change(named), header(next + 1, change), lines(&moved_up)],
+            Breaks("an_entry_is_of_the_change_that_names_it"),
+            &[of_its_change.clone(), complete.clone(), has_lines.clone()],
+        ),
+        attack(
+            "an entry that its change names and that is left out",
             [
-                b.change(named),
+                b.change(Some((next, next + 1))),
                 header(next + 1, change),
-                lines(
-                    &fair
-                        .iter()
-                        .map(|row| Row {
-                            entry: next + 1,
-                            ..*row
-                        })
-                        .collect::<Vec<_>>(),
-                ),
+                lines(&moved_up),
             ],
-            Breaks("entry_numbers_are_dense_and_of_this_moment"),
-            &[
-                numbered.clone(),
-                of_its_change.clone(),
-                Rule("lines_complete_their_entry"),
-                has_lines.clone(),
-            ],
+            Breaks("lines_complete_their_entry"),
+            &[complete],
         ),
         attack(
             "an entry number that was used",
@@ -91,7 +101,6 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
             Breaks("journal_entry_pkey"),
             &[
                 Constraint("journal_entry", "journal_entry_pkey"),
-                numbered.clone(),
                 of_its_change.clone(),
                 has_lines.clone(),
             ],
@@ -104,8 +113,8 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
                     steps[1].replacen(&format!("'2026-01-31', {now}"), "'2026-01-31', now()", 1);
                 steps
             },
-            Breaks("entry_numbers_are_dense_and_of_this_moment"),
-            &[numbered, has_lines.clone()],
+            Breaks("an_entry_is_of_the_moment_of_its_change"),
+            &[Rule("an_entry_is_of_the_moment_of_its_change")],
         ),
         attack(
             "an entry of a change that does not exist",
@@ -123,13 +132,13 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
             "an entry that no change names",
             [b.change(None), header(next, change), lines(&fair)],
             Breaks("an_entry_is_of_the_change_that_names_it"),
-            &[of_its_change, has_lines.clone()],
+            &[of_its_change, has_lines],
         ),
         attack(
             "a change that names an old entry as its own",
             [b.change(Some((1, 1)))],
             Breaks("a_change_names_the_next_entries"),
-            &[Rule("a_change_names_the_next_entries"), has_lines],
+            &[Rule("a_change_names_the_next_entries")],
         ),
         attack(
             "a gap in the change numbers",
@@ -148,6 +157,12 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
             [b.change_at(change, None, &format!("{now} - interval '1 microsecond'"))],
             Breaks("change_numbers_are_dense_and_time_goes_on"),
             &[dense],
+        ),
+        attack(
+            "changes of two campaigns in one statement",
+            [of_both(&b.change(None), change, "change_no")],
+            Breaks("a_statement_posts_to_one_campaign"),
+            &[Rule("a_statement_posts_to_one_campaign")],
         ),
         attack(
             "a change at the end of time, after which there is none",
@@ -206,6 +221,17 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
             &[arrives],
         ),
         attack(
+            "a payment that is moved to another account of money",
+            [format!(
+                "UPDATE payment SET money_account_id = gen_random_uuid() WHERE campaign_id = '{}'",
+                b.id
+            )],
+            Denied("permission denied for table payment"),
+            &[Protection::privilege(
+                "GRANT UPDATE (money_account_id) ON payment TO pledgebook_app",
+            )],
+        ),
+        attack(
             "an entry that is reversed twice",
             reversing(&[1, 1]),
             Breaks("an_entry_is_reversed_once"),
@@ -251,6 +277,16 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
         attack(
             "a gap in the account numbers",
             [account(b.bare + 2, 4200, &nobody)],
+            Breaks("account_numbers_are_dense"),
+            &[Rule("account_numbers_are_dense")],
+        ),
+        attack(
+            "accounts of two campaigns in one statement",
+            [of_both(
+                &account(b.bare + 1, 4200, &nobody),
+                i64::from(b.bare + 1),
+                "account_no",
+            )],
             Breaks("account_numbers_are_dense"),
             &[Rule("account_numbers_are_dense")],
         ),

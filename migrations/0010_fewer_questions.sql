@@ -1,0 +1,363 @@
+-- What the rules ask of a batch, in half as many questions. Each question that a trigger asks
+-- costs some 30 microseconds before it looks at the first row; a batch of one asked 25 of
+-- them, and spent two fifths of its time there. The promises are the same.
+
+-- Whose headers are all there is known when their lines come: post_lines() finds one for each
+-- number between the head's and the last line's. So the head needs no count of headers, and
+-- takes the digest with the number.
+DROP TRIGGER lines_follow ON campaign_head;
+ALTER TABLE campaign_head DROP COLUMN announced_entry_no;
+
+-- At commit no change stands without its entries.
+CREATE OR REPLACE FUNCTION lines_follow() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM campaign_head
+        WHERE campaign_id = NEW.campaign_id AND claimed_entry_no <> entry_no
+    ) THEN
+        PERFORM refuse('an_entry_has_its_lines', NEW.campaign_id::text);
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE CONSTRAINT TRIGGER lines_follow AFTER UPDATE ON campaign_head
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+WHEN (NEW.claimed_entry_no <> NEW.entry_no)
+EXECUTE FUNCTION lines_follow();
+ALTER TABLE campaign_head ENABLE ALWAYS TRIGGER lines_follow;
+
+-- Changes take the campaign's next numbers, time does not run backwards, and the
+-- entries that they name are the next ones, each named once. Whoever has to wait for the head
+-- is compared with what it waited for, since an UPDATE looks again at a row that changed under
+-- it. A batch that was decided on what is not so any more is refused here, whatever process it
+-- comes from. Why it does not fit is asked when it does not.
+CREATE OR REPLACE FUNCTION number_changes() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    of_campaign record;
+BEGIN
+    UPDATE campaign_head SET change_no = given.last_no, recorded_at = given.last_at,
+        claimed_entry_no = coalesce(given.last_entry_no, claimed_entry_no),
+        written_in = pg_current_xact_id(),
+        written_from = CASE written_in WHEN pg_current_xact_id() THEN written_from
+            ELSE given.first_no END
+    FROM (
+        SELECT campaign_id, count(*) AS how_many, min(change_no) AS first_no, max(change_no) AS last_no,
+            min(recorded_at) AS first_at, max(recorded_at) AS last_at,
+            min(first_entry_no) AS first_entry_no, max(last_entry_no) AS last_entry_no,
+            sum(last_entry_no - first_entry_no + 1) AS entries, count(*) OVER () AS campaigns
+        FROM recorded GROUP BY campaign_id
+    ) AS given
+    WHERE campaign_head.campaign_id = given.campaign_id AND given.campaigns = 1
+        AND change_no + 1 = given.first_no AND change_no + given.how_many = given.last_no
+        AND campaign_head.recorded_at <= given.first_at
+        AND (given.entries IS NULL OR (claimed_entry_no + 1 = given.first_entry_no
+            AND claimed_entry_no + given.entries = given.last_entry_no));
+    IF FOUND THEN
+        RETURN NULL;
+    END IF;
+    FOR of_campaign IN
+        SELECT campaign_id, min(first_entry_no) AS first_entry_no, max(last_entry_no) AS last_entry_no,
+            sum(last_entry_no - first_entry_no + 1) AS entries, count(*) OVER () AS campaigns
+        FROM recorded GROUP BY campaign_id
+    LOOP
+        IF of_campaign.campaigns > 1 THEN
+            PERFORM refuse('a_statement_posts_to_one_campaign', of_campaign.campaign_id::text);
+        ELSIF EXISTS (
+            SELECT FROM campaign_head
+            WHERE campaign_id = of_campaign.campaign_id
+                AND (claimed_entry_no + 1 <> of_campaign.first_entry_no
+                    OR claimed_entry_no + of_campaign.entries <> of_campaign.last_entry_no)
+        ) THEN
+            PERFORM refuse('a_change_names_the_next_entries', of_campaign.campaign_id::text);
+        ELSE
+            PERFORM refuse('change_numbers_are_dense_and_time_goes_on', of_campaign.campaign_id::text);
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+
+-- An account begins with a zero balance, and takes the campaign's next number.
+CREATE OR REPLACE FUNCTION open_accounts() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    how_many bigint;
+    with_a_balance bigint;
+BEGIN
+    UPDATE campaign_head SET account_no = given.last_no
+    FROM (
+        SELECT campaign_id, count(*) AS how_many, min(account_no) AS first_no,
+            max(account_no) AS last_no, count(*) OVER () AS campaigns
+        FROM opened GROUP BY campaign_id
+    ) AS given
+    WHERE campaign_head.campaign_id = given.campaign_id AND given.campaigns = 1
+        AND account_no + 1 = given.first_no AND account_no + given.how_many = given.last_no
+    RETURNING given.how_many INTO how_many;
+    IF NOT FOUND THEN
+        IF NOT EXISTS (SELECT FROM opened) THEN
+            RETURN NULL;
+        END IF;
+        PERFORM refuse('account_numbers_are_dense', campaign_id::text) FROM opened LIMIT 1;
+    END IF;
+    INSERT INTO balance (campaign_id, account_no, guard, unit)
+    SELECT opened.campaign_id, opened.account_no, chart_account.guard,
+        chart_account.book || opened.commodity
+    FROM opened JOIN chart_account USING (code);
+    GET DIAGNOSTICS with_a_balance = ROW_COUNT;
+    IF with_a_balance < how_many THEN
+        PERFORM refuse('an_account_has_a_code_of_the_chart', TG_TABLE_NAME);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- Each header is of the change that names its entry, and of that change's moment: numbers,
+-- changes and moments stand side by side in the order of the entries, and so do those of the
+-- changes.
+CREATE OR REPLACE FUNCTION announce_entries() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    fit record;
+BEGIN
+    SELECT bool_and(
+            (given.entries, given.changes) IS NOT DISTINCT FROM (named.entries, named.changes)
+        ) AS numbers,
+        bool_and(given.moments IS NOT DISTINCT FROM named.moments) AS moments
+    INTO fit
+    FROM (
+        SELECT campaign_id, array_agg(entry_no) AS entries, array_agg(change_no) AS changes,
+            array_agg(recorded_at) AS moments, min(entry_no) AS first_no, max(entry_no) AS last_no,
+            min(change_no) AS first_change, max(change_no) AS last_change
+        FROM (
+            SELECT campaign_id, entry_no, change_no, recorded_at FROM announced
+            ORDER BY campaign_id, entry_no
+        ) AS in_order
+        GROUP BY campaign_id
+    ) AS given
+    CROSS JOIN LATERAL (
+        SELECT array_agg(entry_no) AS entries, array_agg(change_no) AS changes,
+            array_agg(recorded_at) AS moments
+        FROM (
+            SELECT change_no, recorded_at, generate_series(first_entry_no, last_entry_no) AS entry_no
+            FROM change
+            WHERE campaign_id = given.campaign_id
+                AND change_no BETWEEN given.first_change AND given.last_change
+            ORDER BY change_no
+        ) AS in_order
+        WHERE entry_no BETWEEN given.first_no AND given.last_no
+    ) AS named;
+    IF NOT fit.numbers THEN
+        PERFORM refuse('an_entry_is_of_the_change_that_names_it', TG_TABLE_NAME);
+    ELSIF NOT fit.moments THEN
+        PERFORM refuse('an_entry_is_of_the_moment_of_its_change', TG_TABLE_NAME);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- Posts the lines of one statement: checks that they complete the next entries of
+-- one campaign and balance, and moves the balances.
+--
+-- What is compared is gathered into arrays, and no line is joined row by row with what
+-- lies in a table. Nested loops are off, since a plan that was made for a batch of one
+-- serves the batches of a thousand too: = ANY finds the balances by their key, and the
+-- rest is hashed.
+CREATE OR REPLACE FUNCTION post_lines() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_nestloop = off AS $$
+DECLARE
+    the_campaign uuid;
+    the_head campaign_head;
+    given record;
+    named record;
+    checked record;
+    turned bigint;
+BEGIN
+    SELECT * INTO the_head FROM campaign_head
+    WHERE campaign_id = (SELECT campaign_id FROM posted LIMIT 1) FOR NO KEY UPDATE;
+    the_campaign := the_head.campaign_id;
+    IF NOT FOUND THEN
+        PERFORM refuse('lines_complete_their_entry', campaign_id::text) FROM posted LIMIT 1;
+        RETURN NULL;
+    END IF;
+
+    -- In the order of an account's lines, each running balance is the one before it and the
+    -- line's amount; the first ones begin at the stored balance, or its row is not found below.
+    SELECT bool_and(campaign_id = the_campaign) AS are_of_one, max(entry_no) AS last_no,
+        array_agg(entry_no) AS entries, array_agg(line_no::integer) AS lines,
+        array_agg(account_no) AS accounts,
+        bool_and(
+            is_first OR (balance - amount, debits - debit) = (balance_before, debits_before)
+        ) AS follow,
+        array_agg(account_no) FILTER (WHERE is_first) AS numbers,
+        array_agg(balance - amount) FILTER (WHERE is_first) AS balances_before,
+        array_agg(debits - debit) FILTER (WHERE is_first) AS debits_before,
+        array_agg(balance) FILTER (WHERE is_last) AS balances,
+        array_agg(debits) FILTER (WHERE is_last) AS debits
+    INTO given
+    FROM (
+        SELECT campaign_id, entry_no, line_no, account_no, amount, balance, debits,
+            greatest(amount, 0) AS debit,
+            lag(account_no) OVER in_order IS DISTINCT FROM account_no AS is_first,
+            lead(account_no) OVER in_order IS DISTINCT FROM account_no AS is_last,
+            lag(balance) OVER in_order AS balance_before,
+            lag(debits) OVER in_order AS debits_before
+        FROM posted
+        WINDOW in_order AS (ORDER BY account_no, entry_no, line_no)
+        ORDER BY account_no, entry_no, line_no
+    ) AS running;
+    IF NOT given.are_of_one THEN
+        PERFORM refuse('a_statement_posts_to_one_campaign', the_campaign::text);
+    END IF;
+
+    -- The headers whose lines are still to come, up to the last one that has lines here:
+    -- no entry is left out, and an older one cannot be opened again.
+    SELECT array_agg(entry_no) AS entries, array_agg(line_no) AS lines,
+        array_agg(account_no) AS accounts, count(*) FILTER (WHERE line_no = 1) AS headers,
+        min(value_date) AS first_day, max(value_date) AS last_day
+    INTO named
+    FROM (
+        SELECT entry_no, value_date, unnest(accounts) AS account_no,
+            generate_subscripts(accounts, 1) AS line_no
+        FROM journal_entry
+        WHERE campaign_id = the_campaign AND entry_no > the_head.entry_no
+            AND entry_no <= given.last_no
+        ORDER BY account_no, entry_no, line_no
+    ) AS in_order;
+    IF (given.entries, given.lines, given.accounts, given.last_no - the_head.entry_no)
+        IS DISTINCT FROM (named.entries, named.lines, named.accounts, named.headers) THEN
+        PERFORM refuse('lines_complete_their_entry', the_campaign::text);
+    END IF;
+    IF NOT given.follow THEN
+        PERFORM refuse('running_balances_follow_the_balance', the_campaign::text);
+    END IF;
+
+    -- The accounts whose open day is the batch's only one.
+    WITH moved AS (
+        UPDATE balance SET balance = line.balance, debits = line.debits
+        FROM (
+            SELECT unnest(given.numbers) AS account_no, unnest(given.balances) AS balance,
+                unnest(given.debits) AS debits, unnest(given.balances_before) AS balance_before,
+                unnest(given.debits_before) AS debits_before
+        ) AS line
+        WHERE balance.campaign_id = the_campaign AND balance.account_no = ANY (given.numbers)
+            AND balance.account_no = line.account_no
+            AND balance.balance = line.balance_before AND balance.debits = line.debits_before
+            AND balance.day = named.first_day AND balance.day = named.last_day
+        RETURNING balance.account_no, balance.unit, balance.guard
+    )
+    SELECT (SELECT count(*) FROM moved) AS accounts,
+        min(entry_no) FILTER (WHERE amount <> 0) AS unbalanced, bool_and(keep_floors) AS keep_floors
+    INTO checked
+    FROM (
+        SELECT entry_no, sum(amount) AS amount, bool_and(guard * balance >= 0) AS keep_floors
+        FROM posted JOIN moved USING (account_no)
+        GROUP BY entry_no, unit
+    ) AS in_unit;
+
+    -- The days of the others are turned, and then they are moved too: who was moved already
+    -- does not stand any more where it stood before.
+    IF checked.accounts < cardinality(given.numbers) THEN
+        WITH waiting AS (
+            SELECT balance.* FROM balance
+            JOIN (
+                SELECT unnest(given.numbers) AS account_no,
+                    unnest(given.balances_before) AS balance, unnest(given.debits_before) AS debits
+            ) AS line USING (account_no, balance, debits)
+            WHERE campaign_id = the_campaign AND account_no = ANY (given.numbers)
+        ), by_day AS (
+            SELECT posted.account_no, header.value_date, waiting.day,
+                sum(greatest(posted.amount, 0)) AS debits,
+                sum(greatest(-posted.amount, 0)) AS credits
+            FROM posted
+            JOIN waiting ON waiting.account_no = posted.account_no
+            JOIN journal_entry AS header ON header.campaign_id = the_campaign
+                AND header.entry_no > the_head.entry_no AND header.entry_no <= given.last_no
+                AND header.entry_no = posted.entry_no
+            GROUP BY posted.account_no, header.value_date, waiting.day
+        ), newest AS (
+            SELECT account_no, greatest(day, max(value_date)) AS day
+            FROM by_day GROUP BY account_no, by_day.day
+        ), ended AS (
+            SELECT account_no, value_date, sum(debits) AS debits, sum(credits) AS credits
+            FROM (
+                SELECT account_no, value_date, debits, credits FROM by_day
+                UNION ALL
+                SELECT account_no, day, debits - debits_before_day,
+                    (debits - balance) - (debits_before_day - balance_before_day)
+                FROM waiting
+            ) AS moved
+            JOIN newest USING (account_no)
+            WHERE value_date < newest.day AND (debits, credits) <> (0, 0)
+            GROUP BY account_no, value_date
+        ), written AS (
+            INSERT INTO account_day (campaign_id, account_no, value_date, debits, credits)
+            SELECT the_campaign, account_no, value_date, debits, credits FROM ended
+            ORDER BY account_no, value_date
+            ON CONFLICT (campaign_id, account_no, value_date) DO UPDATE
+            SET debits = account_day.debits + excluded.debits,
+                credits = account_day.credits + excluded.credits
+        )
+        UPDATE balance SET balance = turned.balance, debits = turned.debits, day = turned.day,
+            balance_before_day = balance_before_day + turned.ended_debits - turned.ended_credits,
+            debits_before_day = debits_before_day + turned.ended_debits
+        FROM (
+            SELECT account_no, newest.day, line.balance, line.debits,
+                coalesce(sum(ended.debits), 0) AS ended_debits,
+                coalesce(sum(ended.credits), 0) AS ended_credits
+            FROM newest
+            JOIN (
+                SELECT unnest(given.numbers) AS account_no, unnest(given.balances) AS balance,
+                    unnest(given.debits) AS debits
+            ) AS line USING (account_no)
+            LEFT JOIN ended USING (account_no)
+            GROUP BY account_no, newest.day, line.balance, line.debits
+        ) AS turned
+        WHERE balance.campaign_id = the_campaign AND balance.account_no = ANY (given.numbers)
+            AND balance.account_no = turned.account_no;
+        GET DIAGNOSTICS turned = ROW_COUNT;
+
+        IF checked.accounts + turned < cardinality(given.numbers) THEN
+            IF cardinality(given.numbers) > (
+                SELECT count(*) FROM balance
+                WHERE campaign_id = the_campaign AND account_no = ANY (given.numbers)
+            ) THEN
+                PERFORM refuse('a_line_has_an_account_of_its_campaign', the_campaign::text);
+            END IF;
+            PERFORM refuse('running_balances_follow_the_balance', the_campaign::text);
+        END IF;
+        SELECT min(entry_no) FILTER (WHERE amount <> 0) AS unbalanced,
+            bool_and(keep_floors) AS keep_floors
+        INTO checked
+        FROM (
+            SELECT entry_no, sum(amount) AS amount, bool_and(guard * posted.balance >= 0) AS keep_floors
+            FROM posted
+            JOIN balance ON balance.campaign_id = the_campaign
+                AND balance.account_no = ANY (given.numbers)
+                AND balance.account_no = posted.account_no
+            GROUP BY entry_no, unit
+        ) AS in_unit;
+    END IF;
+    IF checked.unbalanced IS NOT NULL THEN
+        PERFORM refuse('an_entry_balances', the_campaign || ' ' || checked.unbalanced);
+    END IF;
+    IF NOT checked.keep_floors THEN
+        PERFORM refuse('no_running_balance_is_under_its_floor', the_campaign::text);
+    END IF;
+
+    UPDATE campaign_head SET entry_no = given.last_no,
+        digest = (SELECT digest FROM journal_entry
+            WHERE campaign_id = the_campaign AND entry_no = given.last_no)
+    WHERE campaign_id = the_campaign;
+    RETURN NULL;
+END
+$$;
+
+-- A payment stays on the account of money on which it arrived: whoever may not write the
+-- column need not be asked about it at every update.
+DROP TRIGGER payments_arrive_updated ON payment;
+REVOKE UPDATE ON payment FROM pledgebook_app;
+GRANT UPDATE (state, method, gross, held, refundable, unallocated, fee, fee_known, fee_deferred,
+    allotted, refunded, returned, charged, lost, reserved, flagged, member_id, pledge_id,
+    occurred_at, value_date, available_on, failure_code, entry_no) ON payment TO pledgebook_app;
