@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::{StreamExt, stream};
 use pledgebook::{
     access::{ApiKey, KeySecret, Role},
     app::App,
@@ -194,8 +195,12 @@ struct Requests {
 impl Requests {
     fn next(&self) -> pb::RecordPaymentRequest {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
-        let campaign = self.ledger.campaign;
         let of = (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20) as usize % MEMBERS;
+        self.of_member(n, of)
+    }
+
+    fn of_member(&self, n: u64, of: usize) -> pb::RecordPaymentRequest {
+        let campaign = self.ledger.campaign;
         let cents = size(n);
         let id = Uuid::now_v7();
         pb::RecordPaymentRequest {
@@ -233,6 +238,18 @@ pub async fn key(ledger: &Ledger) -> String {
     let hash = KeySecret::hash(secret.reveal());
     assert!(store.api_key_create(&key, hash, "bench").await.unwrap());
     secret.reveal().to_owned()
+}
+
+/// A payment of every member, so that the server's book knows them all.
+async fn meet(server: &Server, requests: &Requests) {
+    let clients = server.clients.iter().cycle();
+    let calls = (0_u64..).zip(0..MEMBERS).zip(clients);
+    let calls = calls.map(|((n, of), client)| {
+        let (mut client, request) = (client.clone(), requests.of_member(n, of));
+        async move { client.record_payment(request).await.unwrap() }
+    });
+    let calls = stream::iter(calls).buffer_unordered(HOT);
+    calls.for_each(async |_| ()).await;
 }
 
 /// So many callers, each asking again as soon as it is answered: calls a second.
@@ -363,6 +380,10 @@ pub async fn measure(place: &Place, ledger: &Ledger, plan: Plan, figures: &mut F
 
     place.settle().await;
     let server = Server::start(ledger, &key, false).await;
+    // As the book alone does when it is measured.
+    if plan.warm_up >= Duration::from_secs(1) {
+        meet(&server, &requests).await;
+    }
     closed_loop(&server, &requests, 64, plan.warm_up).await;
     let alone = idle(&server, &requests, plan.run / 2).await;
     open_loop(&server, &requests, 1_000, plan.warm_up).await;

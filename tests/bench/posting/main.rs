@@ -130,7 +130,7 @@ async fn compare(arguments: Arguments) {
         warm_up: Duration::from_millis(if arguments.quick { 250 } else { 1_000 }),
         run: Duration::from_millis(if arguments.quick { 750 } else { 3_000 }),
     };
-    let place = Place::start().await;
+    let place = Place::start(if arguments.quick { 48 } else { 192 }).await;
     let mut figures = Figures::begin(&place, &arguments.options()).await;
     if let Some(members) = arguments.only_runs {
         runs::measure(&place, members, &mut figures).await;

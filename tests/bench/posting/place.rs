@@ -11,12 +11,28 @@ pub struct Place {
 }
 
 impl Place {
-    pub async fn start() -> Self {
+    /// A cluster whose log has so many files that wait to be used.
+    pub async fn start(log_files: usize) -> Self {
         let directory =
             std::env::temp_dir().join(format!("pledgebook-bench-{}", std::process::id()));
         let cluster = Cluster::start(Some(directory.clone())).await.unwrap();
         cluster.ensure_roles().await.unwrap();
-        Self { cluster, directory }
+        let place = Self { cluster, directory };
+        place.lay_out_the_log(log_files).await;
+        place
+    }
+
+    /// A checkpoint keeps the files of the log that were filled before it, to be filled again,
+    /// so a server that has been up for a while seldom makes a new one. On a new cluster each
+    /// stops every commit for some 30 ms, whoever's turn it is.
+    async fn lay_out_the_log(&self, files: usize) {
+        let mut connection = self.superuser("postgres").await;
+        for _ in 0..files {
+            // An empty file is not left for the next one.
+            let filled = "SELECT pg_logical_emit_message(true, '', ''); SELECT pg_switch_wal()";
+            execute(&mut connection, filled).await;
+        }
+        execute(&mut connection, "CHECKPOINT").await;
     }
 
     /// A database with this version's schema.
