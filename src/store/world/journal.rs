@@ -91,8 +91,13 @@ pub(super) async fn accounts(
         return Ok(());
     }
     let rows = sqlx::query!(
-        "SELECT account_no, code, commodity, owner, balance, debits
-         FROM account JOIN balance USING (campaign_id, account_no)
+        "SELECT account_no, code, commodity, owner, stands.balance, stands.debits
+         FROM account
+         CROSS JOIN LATERAL (
+             SELECT balance, debits FROM balance
+             WHERE campaign_id = $1 AND balance.account_no = account.account_no
+             OFFSET 0
+         ) AS stands
          WHERE campaign_id = $1 AND owner = ANY($2)",
         world.id.0,
         &owners

@@ -5,6 +5,10 @@
 //! batch needs something of the kind that the world does not know yet. They run
 //! after the head's lock, so they see everything that was committed before it; or without
 //! it, and then the number of the change that is written says that nobody came between.
+//!
+//! What is asked for is joined row by row, by its key: `LATERAL`, with an `OFFSET 0` that keeps
+//! the planner from merging it. A connection keeps the plan that it made when the tables were
+//! small or not yet analysed, and the natural join's plan reads the whole campaign then.
 
 mod campaign;
 mod ending;

@@ -220,9 +220,13 @@ pub(super) async fn recorded(
                 SELECT request_id FROM change WHERE campaign_id = $1 AND request_id = ANY($2)
             ) AS "requests!",
             ARRAY(
-                SELECT object_id FROM effect WHERE campaign_id = $1
-                    AND (money_account_id, object_id)
-                        IN (SELECT * FROM unnest($3::uuid[], $4::text[]))
+                SELECT claimed.object_id
+                FROM unnest($3::uuid[], $4::text[]) AS moved (account, object)
+                CROSS JOIN LATERAL (
+                    SELECT object_id FROM effect WHERE campaign_id = $1
+                        AND money_account_id = moved.account AND object_id = moved.object
+                    OFFSET 0
+                ) AS claimed
             ) AS "objects!""#,
         world.id.0,
         &requests,
@@ -247,9 +251,14 @@ pub(super) async fn effects(
         return Ok(());
     }
     let rows = sqlx::query!(
-        "SELECT money_account_id, object_id, effect, seq, amount, payment_id, change_no
-         FROM effect WHERE campaign_id = $1
-            AND (money_account_id, object_id) IN (SELECT * FROM unnest($2::uuid[], $3::text[]))",
+        "SELECT claimed.money_account_id, claimed.object_id, claimed.effect, claimed.seq,
+             claimed.amount, claimed.payment_id, claimed.change_no
+         FROM unnest($2::uuid[], $3::text[]) AS moved (account, object)
+         CROSS JOIN LATERAL (
+             SELECT * FROM effect WHERE campaign_id = $1
+                 AND money_account_id = moved.account AND object_id = moved.object
+             OFFSET 0
+         ) AS claimed",
         world.id.0,
         &accounts,
         &objects
