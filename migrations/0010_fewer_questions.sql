@@ -28,10 +28,11 @@ EXECUTE FUNCTION lines_follow();
 ALTER TABLE campaign_head ENABLE ALWAYS TRIGGER lines_follow;
 
 -- Changes take the campaign's next numbers, time does not run backwards, and the
--- entries that they name are the next ones, each named once. Whoever has to wait for the head
--- is compared with what it waited for, since an UPDATE looks again at a row that changed under
--- it. A batch that was decided on what is not so any more is refused here, whatever process it
--- comes from. Why it does not fit is asked when it does not.
+-- entries that they name are the next ones, each named once. What is recorded together is of
+-- one moment, so that no order of its changes runs backwards. A batch that was decided on what
+-- is not so, or not so any more, is refused here, whatever process it comes from: one that
+-- follows another has waited for that one's lock before its triggers run. Why it does not fit
+-- is asked when it does not.
 CREATE OR REPLACE FUNCTION number_changes() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -51,7 +52,7 @@ BEGIN
     ) AS given
     WHERE campaign_head.campaign_id = given.campaign_id AND given.campaigns = 1
         AND change_no + 1 = given.first_no AND change_no + given.how_many = given.last_no
-        AND campaign_head.recorded_at <= given.first_at
+        AND campaign_head.recorded_at <= given.first_at AND given.first_at = given.last_at
         AND (given.entries IS NULL OR (claimed_entry_no + 1 = given.first_entry_no
             AND claimed_entry_no + given.entries = given.last_entry_no));
     IF FOUND THEN

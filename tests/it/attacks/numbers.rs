@@ -156,7 +156,20 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
             "a change that goes back in time",
             [b.change_at(change, None, &format!("{now} - interval '1 microsecond'"))],
             Breaks("change_numbers_are_dense_and_time_goes_on"),
-            &[dense],
+            from_ref(&dense),
+        ),
+        attack(
+            "a change that goes back in time beside one that does not",
+            [format!(
+                "{}, {}",
+                b.change_at(change, None, &format!("{now} + interval '1 day'")),
+                b.change_at(change + 1, None, &now)
+                    .split_once("VALUES ")
+                    .unwrap()
+                    .1
+            )],
+            Breaks("change_numbers_are_dense_and_time_goes_on"),
+            from_ref(&dense),
         ),
         attack(
             "changes of two campaigns in one statement",
