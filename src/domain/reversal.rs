@@ -180,6 +180,10 @@ fn payment_before(payment: &Payment, entry: &JournalEntry) -> Result<Payment, Re
         before.fee = less(payment.fee, fee)?;
         before.fee_known = before.fee.is_positive();
     }
+    // What its member was charged of the fee neither waits nor was a cost of ours any more.
+    if before.fee_deferred.saturating_add(before.charged) > before.fee {
+        return Err(moved_on());
+    }
     Ok(before)
 }
 

@@ -105,7 +105,7 @@ impl Walk {
     }
 
     /// The payer's bank takes a whole payment back.
-    fn take_back(&mut self, pick: u8) {
+    pub(super) fn take_back(&mut self, pick: u8) {
         let Some(payment) = self.payment(pick) else {
             return;
         };

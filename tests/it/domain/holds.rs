@@ -134,6 +134,8 @@ impl Walk {
             assert_eq!(payment.lost.units(), net(Code::ReversalLosses));
             let charged = lines.charged.get(&payment.id).copied().unwrap_or(0);
             assert_eq!(payment.charged.units(), charged);
+            let borne = payment.fee_deferred.saturating_add(payment.charged);
+            assert!(borne <= payment.fee, "{payment:?}");
             let parts = [
                 payment.held,
                 payment.refundable,

@@ -12,7 +12,8 @@ mod holds;
 
 use pledgebook::{
     domain::{
-        Action, Command, Fingerprint, Head, Money, Outcome, Payer, Promise, Receipt, World,
+        Action, Command, Fingerprint, Head, Money, Outcome, Payer, Promise, Receipt, Refusal,
+        World,
         campaign::{FeeBearer, StageEvent, Terms, TermsDraft},
         payment::{Channel, Method, MoneyAccount, PaymentState},
         run::{RunKind, RunState},
@@ -173,7 +174,7 @@ impl Walk {
         });
         let command = Command {
             request_id: RequestId::mint(),
-            method: "test",
+            method: "test".into(),
             principal: principal.to_owned(),
             fingerprint: Fingerprint::default(),
             action,
@@ -380,4 +381,55 @@ fn an_entry_about_several_payments_is_not_taken_back_from_one() {
     let reversed = walk.execute(Action::ReverseEntry { number, reason });
     assert!(matches!(reversed, Outcome::Refused(_)), "{reversed:?}");
     walk.must_hold();
+}
+
+/// A fee that was expensed when its payment failed, and that the payment's member bore once
+/// the failure was taken back and the offer came to nothing: it is no expense to take back.
+#[test]
+fn an_expense_that_its_member_was_charged_with_stays() {
+    let mut walk = Walk::start(Road::Failed, FeeBearer::MembersDisclosed);
+    walk.execute(Action::RecordReceipt(Receipt {
+        payment: PaymentId::mint(),
+        channel: Channel::Provider,
+        account: walk.provider,
+        object_id: "ch_1".to_owned(),
+        gross: cents(500),
+        payer: Payer::Member(walk.members[0]),
+        unknown_payer_is_unallocated: false,
+        method: Method::Card,
+        occurred_at: None,
+        value_date: None,
+        available_on: None,
+        corrects: None,
+    }));
+    walk.must(Action::RecordFee {
+        payment: walk.payment(0).unwrap(),
+        object_id: "fee_1".to_owned(),
+        fee: cents(78),
+        occurred_at: None,
+        value_date: None,
+    });
+    walk.take_back(0);
+    let number = walk.entry_of(Event::PaymentLateFailure, 0).unwrap();
+    let reason = String::new;
+    walk.must(Action::ReverseEntry {
+        number,
+        reason: reason(),
+    });
+    walk.come_to_the_end();
+    walk.settle();
+    let number = walk.entry_of(Event::FeeExpensed, 0).unwrap();
+    let refused = walk.execute(Action::ReverseEntry {
+        number,
+        reason: reason(),
+    });
+    assert!(
+        matches!(
+            &refused,
+            Outcome::Refused(Refusal::EntryNotReversible { .. })
+        ),
+        "{refused:?}"
+    );
+    walk.must_hold();
+    walk.go_to_the_end();
 }
