@@ -221,7 +221,7 @@ impl App {
         for position in positions {
             let command = Command {
                 request_id: RunItem::request_id(id, position, run.starts),
-                method: "WorkRunItem",
+                method: "WorkRunItem".into(),
                 principal: WORKER.to_owned(),
                 fingerprint: Fingerprint::default(),
                 action: Action::WorkRunItem { run: id, position },
@@ -264,7 +264,7 @@ impl App {
         let parts: [&[u8]; 2] = [run.id.0.as_bytes(), &run.starts.to_be_bytes()];
         let command = Command {
             request_id: RequestId(derived("run paused", &parts)),
-            method: "PauseRun",
+            method: "PauseRun".into(),
             principal: WORKER.to_owned(),
             fingerprint: Fingerprint::default(),
             action: Action::MoveRun {

@@ -57,7 +57,8 @@ impl Purpose {
 }
 
 /// A movement on a bank account.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BankMovement {
     /// The bank account.
     pub account: MoneyAccountId,

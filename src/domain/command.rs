@@ -1,5 +1,8 @@
 //! What can be asked of a campaign.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 use time::{Date, OffsetDateTime};
 
 use super::{
@@ -21,7 +24,8 @@ use crate::{
 };
 
 /// An amount with its currency, as a caller gave it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Money {
     /// How much, positive.
     pub amount: Amount,
@@ -97,7 +101,7 @@ pub struct Command {
     /// The caller's id of the request.
     pub request_id: RequestId,
     /// The method as the API names it.
-    pub method: &'static str,
+    pub method: Cow<'static, str>,
     /// Who asks: `key:…`, `webhook:…`, `cli`.
     pub principal: String,
     /// What is asked, as hashes.
@@ -107,7 +111,7 @@ pub struct Command {
 }
 
 /// What is promised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Promise {
     /// An amount.
     Amount(Money),
@@ -116,7 +120,7 @@ pub enum Promise {
 }
 
 /// Whose money it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Payer {
     /// The member of this pledge, who pays it.
     Pledge(PledgeId),
@@ -128,7 +132,8 @@ pub enum Payer {
 
 /// What is asked. Ids of what is created are minted when the command is built,
 /// so that a batch can be replayed row for row.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Action {
     /// Creates the campaign.
     CreateCampaign {
@@ -411,7 +416,8 @@ pub enum Action {
 }
 
 /// Money that arrived on a provider's or a bank's account.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Receipt {
     /// The id of the payment, should it be new.
     pub payment: PaymentId,
@@ -441,7 +447,8 @@ pub struct Receipt {
 }
 
 /// One line of an entry by hand.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ManualLine {
     /// The account.
     pub account: AccountKey,
@@ -452,7 +459,8 @@ pub struct ManualLine {
 }
 
 /// An entry by hand.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ManualEntry {
     /// The lines, at least two.
     pub lines: Vec<ManualLine>,

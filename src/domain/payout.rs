@@ -74,7 +74,8 @@ pub struct Payout {
 }
 
 /// A payout that was sent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewPayout {
     /// The id, should it be new.
     pub id: PayoutId,

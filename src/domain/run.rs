@@ -53,7 +53,7 @@ words! {
 }
 
 /// What moves a run along.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RunEvent {
     /// One more person agrees; the flag says whether it is the second.
     Approve(bool),
@@ -232,7 +232,8 @@ impl RunItem {
 }
 
 /// A list that is written down and to be frozen.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// The run's id.
     pub run: RunId,

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Code, OwnerKind, Side};
@@ -11,7 +12,7 @@ use crate::{
 };
 
 /// Whose sub-account it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Owner {
     /// The campaign's own.
     Nobody,
@@ -37,7 +38,7 @@ impl Owner {
 }
 
 /// What makes an account: its code, its commodity, and whose it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AccountKey {
     /// The code in the chart.
     pub code: Code,
@@ -121,7 +122,7 @@ impl FromStr for AccountKey {
 }
 
 /// Where an account stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balance {
     /// Debits less credits.
     pub net: Amount,

@@ -1,6 +1,8 @@
 //! The chart of accounts: the same for every campaign, and the same as the
 //! database's `chart_account` (a test compares the two).
 
+use serde::{Deserialize, Serialize};
+
 /// One of the three books of the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Book {
@@ -25,7 +27,7 @@ impl Book {
 }
 
 /// A side of the ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Side {
     /// Left; positive inside.
     Debit,
@@ -126,7 +128,9 @@ const EITHER: Floor = None;
 macro_rules! chart {
     ($($number:literal $code:ident $name:literal $book:ident $kind:ident $side:ident $floor:ident $owner:ident;)*) => {
         /// A code of the chart of accounts.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
         pub enum Code {
             $(#[doc = $name] $code,)*
         }

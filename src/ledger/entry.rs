@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
 use time::{Date, OffsetDateTime};
 
 use super::{AccountKey, Balance, Book, Digest};
@@ -13,7 +14,7 @@ use crate::{
 macro_rules! events {
     ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
         /// Why an entry was made; one a row of domain.md §4.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum Event {
             $($(#[$doc])* $name,)*
         }
@@ -104,7 +105,7 @@ events! {
 }
 
 /// One line: an amount on an account, debit positive and credit negative.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// The account.
     pub account: AccountKey,
@@ -321,7 +322,7 @@ impl JournalEntry {
 }
 
 /// A line in the journal, with what its account stood at after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PostedLine {
     /// The line.
     pub line: Line,

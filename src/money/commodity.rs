@@ -75,7 +75,7 @@ impl<'de> Deserialize<'de> for Currency {
 }
 
 /// What an entry balances in, beside its book.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Commodity {
     /// Money.
     Currency(Currency),

@@ -123,7 +123,7 @@ impl Webhooks {
         let hash = (self.app.secrets).fingerprint(METHOD, 1, &event.payload_hash);
         Command {
             request_id: RequestId(request_id),
-            method: METHOD,
+            method: METHOD.into(),
             principal: format!("webhook:{}", event.endpoint),
             fingerprint: Fingerprint {
                 hashes: vec![(1, hash)],

@@ -87,7 +87,7 @@ impl Payments {
 fn command(method: &'static str, action: Action) -> Command {
     Command {
         request_id: RequestId(Uuid::now_v7()),
-        method,
+        method: method.into(),
         principal: "test".to_owned(),
         fingerprint: Fingerprint::default(),
         action,

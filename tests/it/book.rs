@@ -19,7 +19,7 @@ use crate::harness::{Campaign, Clients, Tester, id, reason, text};
 fn command(method: &'static str, action: Action) -> Command {
     Command {
         request_id: RequestId::mint(),
-        method,
+        method: method.into(),
         principal: "test".to_owned(),
         fingerprint: Fingerprint::default(),
         action,

@@ -1,6 +1,7 @@
 //! How a campaign ends: what each of the later steps asks for, and the two that are
 //! decided by numbers rather than by whoever asks.
 
+use serde::{Deserialize, Serialize};
 use time::{Date, OffsetDateTime};
 
 use super::{Campaign, Stage, StageEvent};
@@ -26,7 +27,8 @@ pub struct Cleared {
 }
 
 /// The purchase of what the campaign is for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Purchase {
     /// What it costs altogether.
     pub price: Money,
@@ -41,7 +43,8 @@ pub struct Purchase {
 }
 
 /// Money that left a bank account.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Paid {
     /// From which account.
     pub account: MoneyAccountId,

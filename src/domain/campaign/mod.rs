@@ -62,7 +62,8 @@ words! {
 }
 
 /// Terms as a caller proposes them; amounts in the campaign's currency.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TermsDraft {
     /// The currency that the caller named, the same in all three amounts.
     pub currency: Currency,

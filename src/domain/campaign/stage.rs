@@ -41,7 +41,7 @@ words! {
 }
 
 /// What moves a campaign along.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StageEvent {
     /// Signatures from now on.
     StartGathering,

@@ -188,7 +188,8 @@ impl Refund {
 }
 
 /// Money that a bridge has moved, or the bank: which movement, and when.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Movement {
     /// The provider's or bank's id of it.
     pub object_id: String,

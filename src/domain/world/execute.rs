@@ -347,7 +347,7 @@ impl World {
         ChangeRow {
             number: self.next_change(),
             request_id: command.request_id,
-            method: command.method.to_owned(),
+            method: command.method.to_string(),
             principal: command.principal.clone(),
             fields: command.fingerprint.to_bytes(),
             recorded_at: now,

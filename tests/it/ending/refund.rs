@@ -567,7 +567,7 @@ async fn a_run_whose_item_was_refused_before_waits_for_somebody() {
     );
     let refused = Command {
         request_id: RunItem::request_id(run, 1, 1),
-        method: "WorkRunItem",
+        method: "WorkRunItem".into(),
         principal: "run worker".to_owned(),
         fingerprint: Fingerprint::default(),
         action: Action::WorkRunItem { run, position: 1 },
