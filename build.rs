@@ -27,5 +27,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         compiler.encode_file_descriptor_set(),
     )?;
     tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
+
+    // What servers say to each other is not part of the API, nor of its descriptors.
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.open_file("proto/pledgebook/peer/v1/peer.proto")?;
+    tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | `PLEDGEBOOK_LISTEN` | `127.0.0.1:7433` | address and port for gRPC, gRPC-Web and webhooks; with port 0 any free one, which the log names |
 //! | `PLEDGEBOOK_METRICS` | | address and port for metrics alone, at `/metrics`; not for the public |
+//! | `PLEDGEBOOK_PEER` | | address and port at which the installation's other servers reach this one; not for the public |
 //! | `DATABASE_URL` | the embedded cluster | PostgreSQL 15 or newer, as the application's role |
 //! | `DATABASE_REPORT_URL` | `DATABASE_URL` | the same database, as a role that only reads |
 //! | `DATABASE_MIGRATE_URL` | | the same database, as its owner; for `migrate` alone |
@@ -41,6 +42,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where Prometheus finds the metrics; nowhere when nothing is given.
     pub metrics: Option<SocketAddr>,
+    /// Where the installation's other servers reach this one; nowhere when nothing is given.
+    pub peer: Option<SocketAddr>,
     /// The database as the application; the embedded cluster when nothing is given.
     pub database: Option<SecretString>,
     /// The database as a role that only reads.
@@ -74,6 +77,11 @@ pub enum SettingError {
     /// Not an address for the metrics.
     #[error("PLEDGEBOOK_METRICS: write an address and a port, as in 127.0.0.1:9433")]
     Metrics(#[source] AddrParseError),
+    /// Not an address for other servers.
+    #[error(
+        "PLEDGEBOOK_PEER: write an address that other servers can reach and a port, as in 10.0.0.7:7434"
+    )]
+    Peer(#[source] Option<AddrParseError>),
     /// Neither of the two profiles.
     #[error("PLEDGEBOOK_PROFILE: {0:?} is neither development nor production")]
     Profile(String),
@@ -97,9 +105,10 @@ pub enum SettingError {
 }
 
 /// Every variable that is read.
-const VARIABLES: [&str; 13] = [
+const VARIABLES: [&str; 14] = [
     "PLEDGEBOOK_LISTEN",
     "PLEDGEBOOK_METRICS",
+    "PLEDGEBOOK_PEER",
     "DATABASE_URL",
     "DATABASE_REPORT_URL",
     "DATABASE_MIGRATE_URL",
@@ -164,6 +173,7 @@ impl Settings {
                 .map(|address| address.parse())
                 .transpose()
                 .map_err(SettingError::Metrics)?,
+            peer: get("PLEDGEBOOK_PEER").as_deref().map(peer).transpose()?,
             database: get("DATABASE_URL").map(Into::into),
             report: get("DATABASE_REPORT_URL").map(Into::into),
             migrate: get("DATABASE_MIGRATE_URL").map(Into::into),
@@ -186,6 +196,18 @@ fn switch(name: &'static str, value: Option<String>) -> Result<Option<bool>, Set
         Some("false" | "off" | "0") => Ok(Some(false)),
         Some(other) => Err(SettingError::Switch(name, other.to_owned())),
     }
+}
+
+/// The address is told to others, who cannot reach "any address of this machine", nor one that
+/// means something on its own link only.
+fn peer(address: &str) -> Result<SocketAddr, SettingError> {
+    let parsed: Result<SocketAddr, _> = address.parse();
+    let parsed = parsed.map_err(|error| SettingError::Peer(Some(error)))?;
+    let is_of_one_link = matches!(parsed, SocketAddr::V6(v6) if v6.scope_id() != 0);
+    if parsed.ip().is_unspecified() || is_of_one_link {
+        return Err(SettingError::Peer(None));
+    }
+    Ok(parsed)
 }
 
 fn origins(list: &str) -> Result<Vec<HeaderValue>, SettingError> {
@@ -260,6 +282,8 @@ mod tests {
             ("PLEDGEBOOK_REFLECTION", "maybe"),
             ("PLEDGEBOOK_CONNECTIONS", "1"),
             ("PLEDGEBOOK_AHEAD", "0"),
+            ("PLEDGEBOOK_PEER", "db.internal"),
+            ("PLEDGEBOOK_PEER", "0.0.0.0:7434"),
             ("PLEDGEBOOK_ORIGINS", "https://example.org/shop"),
             ("PLEDGEBOOK_ORIGINS", "*"),
         ] {

@@ -19,6 +19,7 @@ enum Purpose {
     Email,
     Token,
     Seal,
+    Peers,
 }
 
 impl Purpose {
@@ -28,6 +29,7 @@ impl Purpose {
             Self::Email => b"pledgebook e-mail address 1",
             Self::Token => b"pledgebook page token 1",
             Self::Seal => b"pledgebook sealed secret 1",
+            Self::Peers => b"pledgebook between servers 1",
         }
     }
 }
@@ -40,6 +42,7 @@ pub struct Secrets {
     email: Hmac<Sha256>,
     token: Hmac<Sha256>,
     seal: Arc<[u8; 32]>,
+    peers: Arc<[u8; 32]>,
 }
 
 /// Why a secret is none, or a sealed text cannot be opened.
@@ -75,6 +78,7 @@ impl Secrets {
             email: keyed(&key(Purpose::Email)?)?,
             token: keyed(&key(Purpose::Token)?)?,
             seal: Arc::new(key(Purpose::Seal)?),
+            peers: Arc::new(key(Purpose::Peers)?),
         })
     }
 
@@ -126,14 +130,7 @@ impl Secrets {
     /// # Errors
     /// When the system has no random numbers.
     pub fn seal(&self, about: &[u8], text: &str) -> Result<Vec<u8>, SecretError> {
-        let key = self.sealing_key()?;
-        let mut sealed = text.as_bytes().to_vec();
-        let nonce = key
-            .seal_in_place_append_tag(Aad::from(about), &mut sealed)
-            .map_err(|_| SecretError::NotOurs)?;
-        let mut whole = nonce.as_ref().to_vec();
-        whole.append(&mut sealed);
-        Ok(whole)
+        seal(&self.seal, about, text.as_bytes().to_vec())
     }
 
     /// Opens what [`Secrets::seal`] sealed.
@@ -141,22 +138,51 @@ impl Secrets {
     /// # Errors
     /// [`SecretError::NotOurs`].
     pub fn open(&self, about: &[u8], sealed: &[u8]) -> Result<String, SecretError> {
-        let (nonce, sealed) = sealed
-            .split_at_checked(NONCE_LEN)
-            .ok_or(SecretError::NotOurs)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SecretError::NotOurs)?;
-        let mut text = sealed.to_vec();
-        let opened = self
-            .sealing_key()?
-            .open_in_place(nonce, Aad::from(about), &mut text)
-            .map_err(|_| SecretError::NotOurs)?;
-        String::from_utf8(opened.to_vec()).map_err(|_| SecretError::NotOurs)
+        let text = open(&self.seal, about, sealed.to_vec())?;
+        String::from_utf8(text).map_err(|_| SecretError::NotOurs)
     }
 
-    fn sealing_key(&self) -> Result<RandomizedNonceKey, SecretError> {
-        RandomizedNonceKey::new(&AES_256_GCM, self.seal.as_slice())
-            .map_err(|_| SecretError::NotOurs)
+    /// Seals a message for another server of the installation, as [`Secrets::seal`] does
+    /// and under a key of its own.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn seal_for_peers(&self, about: &[u8], message: Vec<u8>) -> Result<Vec<u8>, SecretError> {
+        seal(&self.peers, about, message)
     }
+
+    /// Opens what another server sealed by [`Secrets::seal_for_peers`].
+    ///
+    /// # Errors
+    /// [`SecretError::NotOurs`].
+    pub fn open_from_peer(&self, about: &[u8], sealed: Vec<u8>) -> Result<Vec<u8>, SecretError> {
+        open(&self.peers, about, sealed)
+    }
+}
+
+/// The nonce, the sealed text, its tag.
+fn seal(key: &[u8; 32], about: &[u8], mut text: Vec<u8>) -> Result<Vec<u8>, SecretError> {
+    let nonce = sealing(key)?
+        .seal_in_place_append_tag(Aad::from(about), &mut text)
+        .map_err(|_| SecretError::NotOurs)?;
+    text.splice(..0, nonce.as_ref().iter().copied());
+    Ok(text)
+}
+
+fn open(key: &[u8; 32], about: &[u8], mut sealed: Vec<u8>) -> Result<Vec<u8>, SecretError> {
+    let nonce = sealed.get(..NONCE_LEN).ok_or(SecretError::NotOurs)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SecretError::NotOurs)?;
+    sealed.drain(..NONCE_LEN);
+    let length = sealing(key)?
+        .open_in_place(nonce, Aad::from(about), &mut sealed)
+        .map_err(|_| SecretError::NotOurs)?
+        .len();
+    sealed.truncate(length);
+    Ok(sealed)
+}
+
+fn sealing(key: &[u8; 32]) -> Result<RandomizedNonceKey, SecretError> {
+    RandomizedNonceKey::new(&AES_256_GCM, key).map_err(|_| SecretError::NotOurs)
 }
 
 impl fmt::Debug for Secrets {
@@ -209,6 +235,17 @@ mod tests {
         let mut altered = sealed;
         *altered.last_mut().unwrap() ^= 1;
         assert!(secrets(1).open(b"here", &altered).is_err());
+    }
+
+    #[test]
+    fn what_is_sealed_for_a_peer_is_no_sealed_secret() {
+        let sealed = secrets(1).seal_for_peers(b"here", b"{}".to_vec()).unwrap();
+        let opened = secrets(1).open_from_peer(b"here", sealed.clone());
+        assert_eq!(opened.unwrap(), b"{}");
+        assert!(secrets(2).open_from_peer(b"here", sealed.clone()).is_err());
+        assert!(secrets(1).open_from_peer(b"there", sealed.clone()).is_err());
+        assert!(secrets(1).open(b"here", &sealed).is_err());
+        assert!(secrets(1).open_from_peer(b"here", vec![0; 11]).is_err());
     }
 
     #[test]

@@ -32,7 +32,7 @@ use tower_http::cors::{AllowHeaders, CorsLayer};
 
 use crate::{
     app::App,
-    grpc::{Api, EndsWithServer, Guard, pb, unknown_method},
+    grpc::{Api, EndsWithServer, Guard, PeerApi, pb, unknown_method},
     report::Reports,
     webhook::{self, Webhooks},
 };
@@ -108,6 +108,35 @@ pub async fn serve_metrics(
     tokio::select! {
         served = serving => Ok(served?),
         () = upkeep => Ok(()),
+    }
+}
+
+/// Carries out what the installation's other servers hand over, until told to stop.
+///
+/// # Errors
+/// When serving fails.
+pub async fn serve_peers(
+    listener: TcpListener,
+    peers: PeerApi,
+    shutdown: CancellationToken,
+) -> Result<(), ServerError> {
+    let serving = Server::builder()
+        .http2_keepalive_interval(Some(Duration::from_secs(1)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(1)))
+        .initial_stream_window_size(4 * 1024 * 1024)
+        .initial_connection_window_size(16 * 1024 * 1024)
+        .add_routes(peers.routes())
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            shutdown.clone().cancelled_owned(),
+        );
+    let overdue = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        served = serving => Ok(served?),
+        () = overdue => Ok(()),
     }
 }
 

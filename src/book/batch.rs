@@ -73,14 +73,21 @@ pub(super) fn leave_out(shared: &Shared, batch: &mut Vec<Item>) {
     let late = |item: &mut Item| item.deadline.is_some_and(|deadline| deadline <= now);
     let late: Vec<Item> = batch.extract_if(.., late).collect();
     answer(shared, late, |_| Err(BookError::DeadlineExceeded));
-    // What was cancelled before it was recorded was not promised either.
-    batch.retain(|item| !item.reply.is_closed());
+    // What was cancelled before it was recorded was not promised either. Of what another server
+    // handed over nothing is left out, or what came behind it would be decided before it when
+    // that server carries all of it out.
+    batch.retain(|item| item.is_handed || !item.reply.is_closed());
 }
 
 /// What each command of a batch comes to.
 pub(super) struct Outcomes(Vec<Option<Result<Outcome, BookError>>>);
 
 impl Outcomes {
+    /// One for each command of a batch.
+    pub(super) fn of(outcomes: Vec<Result<Outcome, BookError>>) -> Self {
+        Self(outcomes.into_iter().map(Some).collect())
+    }
+
     /// The same for everybody.
     pub(super) fn all(items: &[Item], error: &BookError) -> Self {
         Self(items.iter().map(|_| Some(Err(error.clone()))).collect())
@@ -109,7 +116,7 @@ pub(super) fn decide(
     let commands = items.iter().map(|item| &item.command);
     let outcomes = commands.map(|command| {
         let outcome = world.execute(command, now);
-        Some(outcome.map_err(|rejection| without_outcome(campaign, command.method, &rejection)))
+        Some(outcome.map_err(|rejection| without_outcome(campaign, &command.method, &rejection)))
     });
     Outcomes(outcomes.collect())
 }

@@ -3,11 +3,12 @@
 //!
 //! | metric | kind | labels | is |
 //! |---|---|---|---|
-//! | `pledgebook_batch_commands` | histogram | | commands of a batch |
+//! | `pledgebook_batch_commands` | histogram | | commands of a batch, or of one that is handed over |
 //! | `pledgebook_queue_depth` | gauge | | commands that wait, over all campaigns |
 //! | `pledgebook_queue_seconds` | histogram | | from queued to taken into a batch |
 //! | `pledgebook_batch_seconds` | histogram | `step`: lock, read, decide, write, commit | each step of a batch; lock and commit only under the lock, otherwise write commits too; batches that go ahead overlap |
-//! | `pledgebook_outcomes_total` | counter | `outcome`: done, refused, replayed, recorded_before, late, overloaded, unavailable, not_found, fault | what commands came to |
+//! | `pledgebook_handed_over_total` | counter | | commands that another server carried out for this one, or was asked to |
+//! | `pledgebook_outcomes_total` | counter | `outcome`: done, refused, replayed, recorded_before, late, overloaded, unavailable, not_found, fault | what commands came to; of one that was handed over, on both servers |
 //!
 //! Refusals by their reason are counted where they leave, as `pledgebook_errors_total`.
 
@@ -38,6 +39,7 @@ pub(super) struct Measures {
     decide: Histogram,
     write: Histogram,
     commit: Histogram,
+    handed_over: Counter,
     done: Counter,
     refused: Counter,
     replayed: Counter,
@@ -70,6 +72,7 @@ impl Measures {
             decide: step("decide"),
             write: step("write"),
             commit: step("commit"),
+            handed_over: counter!("pledgebook_handed_over_total"),
             done: outcome("done"),
             refused: outcome("refused"),
             replayed: outcome("replayed"),
@@ -92,6 +95,11 @@ impl Measures {
         self.depth.decrement(f64::from(commands));
         self.batch.record(commands);
         waited.for_each(|waited| self.queued.record(waited));
+    }
+
+    pub(super) fn handed_over(&self, commands: usize) {
+        self.handed_over
+            .increment(u64::try_from(commands).unwrap_or(u64::MAX));
     }
 
     pub(super) fn outcome(&self, outcome: &Result<Outcome, BookError>) {

@@ -33,13 +33,24 @@
 //! repeat another one.
 //!
 //! **Turns.** Servers that went ahead on one campaign at once would refuse each other's
-//! batches. Once they have noticed each other they take turns: one goes ahead for a second,
-//! or until it has nothing to do, and the next begins with what is committed then: of what
-//! it knew it keeps the accounts that the others did not post to. The turn is an advisory
-//! lock, held by a database transaction that does nothing else. It is a courtesy: whose turn
-//! the database has ended meets the fence, and who has no connection to wait with works under
-//! the lock. A command waits for a second of each other server at the most before its batch
-//! begins, and for what that one has under way.
+//! batches. Once they have noticed each other one of them takes the turn and goes ahead. The
+//! turn is an advisory lock, held by a database transaction that does nothing else. It is a
+//! courtesy: whose turn the database has ended meets the fence, and who has no connection to
+//! wait with works under the lock.
+//!
+//! **Handing over.** Who finds the turn taken hands its commands over to the server that has
+//! it, whose address is the name of the connection that holds the lock. They go through that
+//! one's book as if they had been asked there, and are not handed on. A stream of batches
+//! leads there, answered in the same order; when it ends, or nothing is answered for some
+//! seconds, what is left is carried out here, under the lock and in order: a command that had been
+//! carried out there is found by its request id. So a campaign is hot on one server only, and
+//! each member is read once.
+//!
+//! **Waiting for the turn** does who cannot reach the other one, or could not a moment ago. As
+//! long as somebody waits the turn ends after a second, and in any case when there is nothing
+//! to do. The next one begins with what is committed then: of what it knew it keeps the
+//! accounts that the others did not post to. A command waits for a second of each other server
+//! at the most before its batch begins, and for what that one has under way.
 //!
 //! **Under the lock** (begin and lock, read, decide, write, commit) work the first batch and
 //! any other whose world was not kept, what was refused, and a batch that came to nothing but
@@ -79,11 +90,12 @@
 //!
 //! **What is deliberately absent.** No timer that waits for a fuller batch; no
 //! second path for single commands; no database transaction that outlives its
-//! batch, but for the turn's, which changes nothing; no knowledge of any noun: what a
-//! command means is `domain`'s.
+//! batch, but for the turn's, which changes nothing; no network, the way to other servers
+//! is given to it; no knowledge of any noun: what a command means is `domain`'s.
 
 mod batch;
 mod measure;
+mod peers;
 mod task;
 mod waiting;
 
@@ -110,6 +122,7 @@ use uuid::Uuid;
 
 use self::{batch::Receivers, measure::Measures, task::work};
 
+pub use peers::{Handed, Peers, Way};
 pub use waiting::Queued;
 
 use crate::{
@@ -181,6 +194,8 @@ struct Item {
     queued_at: Instant,
     deadline: Option<Instant>,
     lane: Lane,
+    /// Another server handed it over.
+    is_handed: bool,
     reply: oneshot::Sender<Result<Outcome, BookError>>,
 }
 
@@ -228,6 +243,8 @@ struct Shared {
     closed: AtomicBool,
     /// One atomic operation a commit, whether anybody waits for it or not.
     commits: Arc<Notify>,
+    /// The other servers, when they can be reached.
+    peers: Option<Arc<dyn Peers>>,
 }
 
 impl std::fmt::Debug for Item {
@@ -242,6 +259,17 @@ impl Books {
     /// Books over a store.
     #[must_use]
     pub fn new(store: Store, clock: Clock, settings: Settings) -> Self {
+        Self::among(store, clock, settings, None)
+    }
+
+    /// Books over a store that other servers' books share, which can be reached.
+    #[must_use]
+    pub fn among(
+        store: Store,
+        clock: Clock,
+        settings: Settings,
+        peers: Option<Arc<dyn Peers>>,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 store,
@@ -252,6 +280,7 @@ impl Books {
                 tasks: TaskTracker::new(),
                 closed: AtomicBool::new(false),
                 commits: Arc::default(),
+                peers,
             }),
         }
     }
@@ -364,7 +393,7 @@ impl Books {
         let (change, mut world, now) = preview.await.map_err(|error| alarm(campaign, &error))?;
         match world.execute(command, now) {
             Ok(outcome) => Ok((change, outcome)),
-            Err(rejection) => Err(without_outcome(campaign, command.method, &rejection)),
+            Err(rejection) => Err(without_outcome(campaign, &command.method, &rejection)),
         }
     }
 

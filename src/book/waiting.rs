@@ -37,6 +37,7 @@ impl Item {
             queued_at: Instant::now(),
             deadline,
             lane,
+            is_handed: false,
             reply,
         };
         (item, Queued(outcome))
@@ -78,7 +79,17 @@ impl Books {
         command: Command,
         deadline: Option<Instant>,
     ) -> Result<Queued, BookError> {
-        let (mut item, queued) = Item::of(command, deadline, lane);
+        let (item, queued) = Item::of(command, deadline, lane);
+        self.queue_item_of(campaign, item).await?;
+        Ok(queued)
+    }
+
+    pub(super) async fn queue_item_of(
+        &self,
+        campaign: CampaignId,
+        mut item: Item,
+    ) -> Result<(), BookError> {
+        let deadline = item.deadline;
         while let Some((back, queue)) = self.enqueue(campaign, item)? {
             let room = queue.reserve();
             let room = match deadline {
@@ -96,7 +107,7 @@ impl Books {
                 }
             }
         }
-        Ok(queued)
+        Ok(())
     }
 
     /// Puts an item where room was reserved for it; gives it back when the campaign's

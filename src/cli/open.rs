@@ -5,6 +5,7 @@ use std::{
     io::Write,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use secrecy::ExposeSecret;
@@ -16,6 +17,7 @@ use crate::{
     book::{self, Books},
     clock::Clock,
     config::{Profile, Settings},
+    grpc::PeerServers,
     postgres::Cluster,
     report::Reports,
     secret::Secrets,
@@ -124,8 +126,12 @@ fn make_secret(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Everything that answers, wired together.
-pub(super) async fn service(settings: &Settings, database: &Database) -> Result<Service, Failure> {
+/// Everything that answers, wired together, beside other servers perhaps.
+pub(super) async fn service(
+    settings: &Settings,
+    database: &Database,
+    peers: Option<Arc<PeerServers>>,
+) -> Result<Service, Failure> {
     let store = store(settings, database).await?;
     let clock = Clock::default();
     // A book waits for one connection and then holds it for a batch; single reads that
@@ -135,7 +141,8 @@ pub(super) async fn service(settings: &Settings, database: &Database) -> Result<
         ahead: settings.ahead,
         ..book::Settings::default()
     };
-    let books = Books::new(posting, clock.clone(), book);
+    let peers = peers.map(|peers| peers as _);
+    let books = Books::among(posting, clock.clone(), book, peers);
     let secrets = secrets(settings, database)?;
     // Webhooks that pour in must not take the connections from calls.
     let ingest = Store::connect(&database.app, 4).await?;

@@ -38,9 +38,15 @@ static NAMES: LazyLock<Names> = LazyLock::new(|| {
         .collect()
 });
 
+/// The numbers and names of the fields of a method's request; none for what is not asked over
+/// gRPC.
+pub(super) fn names(method: &str) -> &'static [(u16, String)] {
+    NAMES.get(method).map_or(&[], Vec::as_slice)
+}
+
 /// The fingerprint of a method's request.
 pub(super) fn of<M: Message>(secrets: &Secrets, method: &str, message: &M) -> Fingerprint {
-    let names = NAMES.get(method).map_or(&[][..], Vec::as_slice);
+    let names = names(method);
     let encoded = message.encode_to_vec();
     let mut values = fields(&encoded);
     let beside = |number: u16| {

@@ -8,6 +8,7 @@
 //! | `status` | every error to a status with a stable reason: one exhaustive match |
 //! | `journal` | entries, balances and outcomes |
 //! | `page` | page tokens |
+//! | `peer` | between the servers of an installation |
 //! | `watch` | the stream of a campaign's changes |
 //! | one a service | its handlers |
 
@@ -21,6 +22,7 @@ mod ledger;
 mod member;
 mod page;
 mod payment;
+mod peer;
 mod pledge;
 mod refund;
 mod report;
@@ -36,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 pub use auth::{Call, Caller, Guard};
+pub use peer::{PeerApi, PeerServers};
 pub use status::ApiError;
 
 use crate::{
@@ -173,7 +176,7 @@ impl Api {
     ) -> Result<Command, ApiError> {
         Ok(Command {
             request_id: fields::request_id(request.request_id)?,
-            method: request.method,
+            method: request.method.into(),
             principal: call.caller.principal.clone(),
             fingerprint: fingerprint::of(&self.app.secrets, request.method, request.message),
             action,

@@ -28,6 +28,16 @@ pub enum SchemaError {
     Ahead(i64),
 }
 
+/// The number of this version's last migration.
+#[must_use]
+pub fn version() -> i64 {
+    MIGRATIONS
+        .iter()
+        .map(|known| known.version)
+        .max()
+        .unwrap_or(0)
+}
+
 /// Brings a database to this version's schema, as its owner.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -19,7 +19,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use pledgebook::{
     access::{ApiKey, KeySecret, Role},
     app::App,
-    book::{Books, Settings},
+    book::{Books, Peers, Settings},
     clock::Clock,
     grpc::pb::{
         self, admin_service_client::AdminServiceClient,
@@ -29,6 +29,7 @@ use pledgebook::{
         report_service_client::ReportServiceClient, run_service_client::RunServiceClient,
         share_service_client::ShareServiceClient, webhook_service_client::WebhookServiceClient,
     },
+    grpc::{PeerApi, PeerServers},
     id::ApiKeyId,
     postgres::Cluster,
     report::Reports,
@@ -193,6 +194,8 @@ async fn execute_as(role: &str, database: &str, statements: &str) -> Result<(), 
 /// One server on a database, as a process of its own would be.
 pub struct Server {
     pub address: SocketAddr,
+    /// By what name other servers reach it.
+    pub peer_name: String,
     pub app: App,
     channel: Channel,
     shutdown: CancellationToken,
@@ -207,8 +210,12 @@ impl Server {
         let report = Store::connect_to_read(&database.url("pledgebook_report"), 4)
             .await
             .unwrap();
-        let books = Books::new(store.clone(), clock.clone(), settings);
         let secrets = Secrets::derive(&[7; 32]).unwrap();
+        let port = || server::listen(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let peer = port().await.unwrap();
+        let me = PeerServers::new(peer.local_addr().unwrap(), secrets.clone());
+        let me = Arc::new(me);
+        let books = Books::among(store.clone(), clock.clone(), settings, Some(me.clone()));
         let app = App::new(store, books, clock, secrets);
         let service = Service {
             webhooks: Webhooks::new(app.clone(), ingest),
@@ -217,18 +224,22 @@ impl Server {
             reflection: true,
             origins: vec!["https://buyout.example.org".parse().unwrap()],
         };
-        let listener = server::listen(SocketAddr::from(([127, 0, 0, 1], 0)))
-            .await
-            .unwrap();
+        let listener = port().await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn({
             let (service, shutdown) = (service.clone(), shutdown.clone());
-            async move { service.serve(listener, shutdown).await.unwrap() }
+            let peers = PeerApi::new(service.app.books.clone(), &me, shutdown.clone());
+            let peers = tokio::spawn(server::serve_peers(peer, peers, shutdown.clone()));
+            async move {
+                service.serve(listener, shutdown).await.unwrap();
+                peers.await.unwrap().unwrap();
+            }
         });
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
         Self {
             address,
+            peer_name: me.name().to_owned(),
             app: service.app,
             channel: endpoint.connect_lazy(),
             shutdown,

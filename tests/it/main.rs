@@ -31,6 +31,7 @@ mod ledger;
 mod member;
 mod metrics;
 mod payment;
+mod peers;
 mod pledge;
 mod property;
 mod requests;

@@ -31,7 +31,7 @@ impl Book {
             if let Some(poison) = self.attempt(vec![item], false).await {
                 let incident = Uuid::from_u128(rand::random());
                 for item in &poison {
-                    tracing::error!(%campaign, method = item.command.method, %incident, "poison command");
+                    tracing::error!(%campaign, method = %item.command.method, %incident, "poison command");
                 }
                 Outcomes::all(&poison, &BookError::Fault { incident }).tell(&self.shared, poison);
             }

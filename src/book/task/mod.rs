@@ -6,9 +6,11 @@
 //! | `flight` | writing it, beside the one before |
 //! | `locked` | deciding under the head's lock |
 //! | `turn` | making room for other servers |
+//! | `handing` | handing over to the one that has the turn |
 
 mod ahead;
 mod flight;
+mod handing;
 mod locked;
 mod turn;
 
@@ -60,6 +62,8 @@ struct Book {
     others: Option<Instant>,
     /// Held while others write too: they wait, and this server goes ahead.
     turn: Option<Turn>,
+    /// When a server that had the turn was last found not to answer.
+    handed_in_vain: Option<Instant>,
     /// Connections that wait for the next batch.
     connections: Vec<Held>,
     /// Batches that are being written, in order.
@@ -77,6 +81,7 @@ pub(super) async fn work(shared: Arc<Shared>, campaign: CampaignId, queues: Rece
         world: None,
         others: None,
         turn: None,
+        handed_in_vain: None,
         connections: Vec::new(),
         aloft: VecDeque::new(),
         committed: None,
@@ -124,15 +129,20 @@ impl Book {
 
     /// Carries out a batch that begins with this command.
     async fn carry_out(&mut self, first: Item) {
-        let mut items = vec![first];
         if self.others.is_some() && self.turn.is_none() {
             self.land_all().await;
-            self.take_turn().await;
+            if let Some(way) = self.take_turn(!first.is_handed).await {
+                return self.hand_over(way, first).await;
+            }
         }
+        let mut items = vec![first];
         if (self.others.is_none() || self.turn.is_some()) && self.world.is_some() {
             self.let_callers_ask().await;
             take(&self.shared, &mut items, &mut self.queues);
             leave_out(&self.shared, &mut items);
+            if items.iter().any(|item| item.is_handed) {
+                self.others = Some(Instant::now());
+            }
             if !items.is_empty() {
                 self.ahead(items).await;
             }

@@ -66,7 +66,7 @@ impl Own {
         let listener = server::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
         let address = format!("http://{}", listener.local_addr()?);
         let database = open::Database::open(&settings).await?;
-        let service = open::service(&settings, &database).await?;
+        let service = open::service(&settings, &database, None).await?;
         let app = service.app.clone();
         let key = keys::create(&app.store, &app.clock, Role::Treasurer, "load", None).await?;
         let stop = CancellationToken::new();

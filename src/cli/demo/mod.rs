@@ -82,7 +82,7 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> Result<Ex
     let listener = listen(settings, arguments.serve).await?;
     let address = reachable(listener.local_addr()?);
     let database = open::Database::open(settings).await?;
-    let service = open::service(settings, &database).await?;
+    let service = open::service(settings, &database, None).await?;
     let app = service.app.clone();
     let stop = CancellationToken::new();
     let mut serving = tokio::spawn(service.serve(listener, stop.clone()));

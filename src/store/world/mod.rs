@@ -93,17 +93,78 @@ pub(crate) async fn lock_in_tx(tx: &mut PgConnection, campaign: CampaignId) -> R
 /// Waits for this server's turn at a campaign that others write to as well. The turn ends
 /// with the database transaction, which may be idle for as long as a turn and what is under way
 /// at its end take. It is a lock of its own: who has the turn still takes the
-/// campaign's, batch after batch.
-pub(crate) async fn turn_in_tx(tx: &mut PgConnection, campaign: CampaignId) -> Read<()> {
-    let turn = !campaign_lock(campaign);
+/// campaign's, batch after batch. Meanwhile the connection has the name by which other servers
+/// reach this one.
+pub(crate) async fn turn_in_tx(
+    tx: &mut PgConnection,
+    campaign: CampaignId,
+    name: Option<&str>,
+) -> Read<()> {
     sqlx::query!(
-        "SELECT pg_advisory_xact_lock($1),
-             set_config('idle_in_transaction_session_timeout', '5s', true)",
-        turn
+        "SELECT pg_advisory_xact_lock($1), set_config('application_name', $2, true) AS name,
+             set_config('idle_in_transaction_session_timeout', '5s', true) AS patience",
+        turn_lock(campaign),
+        name.unwrap_or("pledgebook")
     )
     .fetch_one(tx)
     .await?;
     Ok(())
+}
+
+/// Takes the turn if nobody has it. True when this server has it now.
+pub(crate) async fn turn_if_free_in_tx(
+    tx: &mut PgConnection,
+    campaign: CampaignId,
+    name: &str,
+) -> Read<bool> {
+    let turn = sqlx::query!(
+        r#"SELECT set_config('application_name', $2, true) AS name,
+               pg_try_advisory_xact_lock($1) AS "is_taken!""#,
+        turn_lock(campaign),
+        name
+    );
+    Ok(turn.fetch_one(tx).await?.is_taken)
+}
+
+/// What the connection is called that has the turn. Of a connection of this role only: any
+/// role of the database may take the lock and call itself anything.
+pub(crate) async fn whose_turn_in_tx(
+    tx: &mut PgConnection,
+    campaign: CampaignId,
+) -> Read<Option<String>> {
+    let names = sqlx::query_scalar!(
+        r#"SELECT application_name AS "name!" FROM pg_locks JOIN pg_stat_activity USING (pid)
+           WHERE usename = current_user AND granted
+               AND locktype = 'advisory' AND mode = 'ExclusiveLock' AND objsubid = 1
+               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+               AND classid = (($1::bigint >> 32) & 4294967295)::oid
+               AND objid = ($1 & 4294967295)::oid"#,
+        turn_lock(campaign)
+    );
+    Ok(names.fetch_optional(tx).await?)
+}
+
+/// Whether another server waits for this one's turn to end.
+pub(crate) async fn is_turn_awaited_in_tx(
+    tx: &mut PgConnection,
+    campaign: CampaignId,
+) -> Read<bool> {
+    let awaited = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM pg_locks
+               WHERE locktype = 'advisory' AND NOT granted AND objsubid = 1
+                   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                   AND classid = (($1::bigint >> 32) & 4294967295)::oid
+                   AND objid = ($1 & 4294967295)::oid
+           ) AS "awaited!""#,
+        turn_lock(campaign)
+    );
+    Ok(awaited.fetch_one(tx).await?)
+}
+
+/// What the lock of the turn is called.
+fn turn_lock(campaign: CampaignId) -> i64 {
+    !campaign_lock(campaign)
 }
 
 /// What a campaign's lock is called: writers under the head's lock hold it alone, those

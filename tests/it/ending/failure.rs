@@ -3,7 +3,10 @@
 use pledgebook::{clock::Clock, grpc::pb};
 
 use super::{Road, cast::step};
-use crate::harness::{eur, id, reason, text};
+use crate::{
+    harness::{eur, id, reason, text},
+    peers::Turn,
+};
 
 /// Refunds everybody and closes the books.
 async fn refund_everybody(road: &Road, sent: usize) {
@@ -27,13 +30,17 @@ async fn refund_everybody(road: &Road, sent: usize) {
     );
 }
 
-async fn too_little(bearer: pb::FeeBearer) -> Road {
-    use pb::CampaignStage as Stage;
+/// A campaign whose failure is borne by somebody.
+async fn borne_by(bearer: pb::FeeBearer) -> Road {
     let terms = pb::Terms {
         fee_bearer: bearer.into(),
         ..Road::terms(&Clock::default())
     };
-    let road = Road::open(terms, None).await;
+    Road::open(terms, None).await
+}
+
+async fn too_little(road: Road) -> Road {
+    use pb::CampaignStage as Stage;
     let ada = road.pays("ada", "60").await;
     road.pays("ben", "30").await;
     road.fee(&ada, "2.04").await;
@@ -49,9 +56,21 @@ async fn too_little(bearer: pb::FeeBearer) -> Road {
     road
 }
 
+/// The same, and the server that is called carries nothing of it out.
+#[tokio::test(flavor = "multi_thread")]
+async fn failure_on_another_server_gives_every_cent_back() {
+    let road = borne_by(pb::FeeBearer::Underwriter).await;
+    let turn = Turn::of_another(&road.tester, &road.campaign.name).await;
+    underwritten(too_little(road).await).await;
+    turn.must_not_have_been_awaited().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn failure_with_an_underwriter_gives_every_cent_back() {
-    let road = too_little(pb::FeeBearer::Underwriter).await;
+    underwritten(too_little(borne_by(pb::FeeBearer::Underwriter).await).await).await;
+}
+
+async fn underwritten(road: Road) {
     road.bank("advance", pb::BankPurpose::UnderwritersAdvance, "5")
         .await;
     road.by_hand("2510", "4000", "2.04").await;
@@ -69,7 +88,7 @@ async fn failure_with_an_underwriter_gives_every_cent_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failure_borne_by_members_gives_back_what_was_disclosed() {
-    let road = too_little(pb::FeeBearer::MembersDisclosed).await;
+    let road = too_little(borne_by(pb::FeeBearer::MembersDisclosed).await).await;
     // One more fee is told when the offer has failed already: it is an expense until its
     // payment's member bears it.
     let request = pb::ListPaymentsRequest {

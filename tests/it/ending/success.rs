@@ -3,7 +3,10 @@
 use pledgebook::{clock::Clock, grpc::pb};
 
 use super::{Road, cast::step};
-use crate::harness::{eur, id, reason};
+use crate::{
+    harness::{eur, id, reason},
+    peers::Turn,
+};
 
 fn class(price: &str, nominal: &str, authorised: i64, minimum: i64) -> pb::ShareClass {
     pb::ShareClass {
@@ -18,9 +21,22 @@ fn class(price: &str, nominal: &str, authorised: i64, minimum: i64) -> pb::Share
 
 #[tokio::test(flavor = "multi_thread")]
 async fn success_ends_in_shares_for_everybody() {
-    use pb::CampaignStage as Stage;
+    let terms = Road::terms(&Clock::default());
+    success(Road::open(terms, Some(class("10", "10", 100, 0))).await).await;
+}
+
+/// The same, and the server that is called carries nothing of it out.
+#[tokio::test(flavor = "multi_thread")]
+async fn success_on_another_server_ends_the_same() {
     let terms = Road::terms(&Clock::default());
     let road = Road::open(terms, Some(class("10", "10", 100, 0))).await;
+    let turn = Turn::of_another(&road.tester, &road.campaign.name).await;
+    success(road).await;
+    turn.must_not_have_been_awaited().await;
+}
+
+async fn success(road: Road) {
+    use pb::CampaignStage as Stage;
     let ada = road.pays("ada", "200").await;
     road.pays("ben", "105").await;
     road.fee(&ada, "3.20").await;

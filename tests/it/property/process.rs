@@ -47,6 +47,7 @@ fn spawn(address: SocketAddr, database: &Database) -> Child {
     program(database)
         .arg("serve")
         .env("PLEDGEBOOK_LISTEN", address.to_string())
+        .env("PLEDGEBOOK_PEER", "127.0.0.1:0")
         .spawn()
         .unwrap()
 }
