@@ -1,14 +1,20 @@
 //! This ledger's book, in a process of its own: what it posts, with its callers,
 //! competes with nobody but the database.
 
-use std::{process::Stdio, time::Duration};
+use std::{io::Read, process::Stdio, sync::Arc, time::Duration};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use pledgebook::{
+    grpc::{PeerApi, PeerServers},
     id::{CampaignId, MoneyAccountId},
-    telemetry,
+    secret::Secrets,
+    server, telemetry,
 };
-use tokio::process::Command;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Command,
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     AS_DEPLOYED, HOT, Plan,
@@ -47,7 +53,13 @@ impl Part {
             provider: self.provider,
         };
         let measured = telemetry::measure().unwrap();
-        let loader = Loader::open(&ledger).await;
+        let secrets = Secrets::derive(&[7; 32]).unwrap();
+        let listener = server::listen(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let me = Arc::new(PeerServers::new(listener.local_addr().unwrap(), secrets));
+        let loader = Loader::among(&ledger, Some(me.clone())).await;
+        let shutdown = CancellationToken::new();
+        let peers = PeerApi::new(loader.books.clone(), &me, shutdown.clone());
+        let serving = tokio::spawn(server::serve_peers(listener, peers, shutdown.clone()));
         let warm_up = Duration::from_millis(self.warm_up_ms);
         // A server that has been up for a while knows the campaign's members; a rough answer
         // has no time for all of them.
@@ -65,6 +77,12 @@ impl Part {
             ran.steps[step] = after - before;
         }
         println!("{}", serde_json::to_string(&ran).unwrap());
+        // Others may still be handing over to this one.
+        let told = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0]));
+        told.await.unwrap().unwrap();
+        shutdown.cancel();
+        serving.await.unwrap().unwrap();
+        loader.books.drain().await;
     }
 }
 
@@ -102,7 +120,7 @@ impl Ledger {
     }
 
     async fn processes(&self, how_many: usize, kind: Kind, callers: usize, plan: Plan) -> Ran {
-        let children: Vec<_> = (0..how_many)
+        let mut children: Vec<_> = (0..how_many)
             .map(|_| {
                 Command::new(std::env::current_exe().unwrap())
                     .envs(AS_DEPLOYED)
@@ -116,22 +134,27 @@ impl Ledger {
                     .args(["--warm-up-ms", &plan.warm_up.as_millis().to_string()])
                     .args(["--run-ms", &plan.run.as_millis().to_string()])
                     .stdout(Stdio::piped())
-                    .stdin(Stdio::null())
+                    .stdin(Stdio::piped())
                     .spawn()
                     .unwrap()
             })
             .collect();
         let mut together = Ran::default();
-        for child in children {
-            let output = child.wait_with_output().await.unwrap();
-            assert!(output.status.success(), "{output:?}");
-            let ran: Ran = serde_json::from_slice(&output.stdout).unwrap();
+        for child in &mut children {
+            let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            let ran = lines.next_line().await.unwrap().unwrap();
+            let ran: Ran = serde_json::from_str(&ran).unwrap();
             together.done += ran.done;
             together.took = together.took.max(ran.took);
             together.batches += ran.batches;
             for (sum, step) in together.steps.iter_mut().zip(ran.steps) {
                 *sum += step;
             }
+        }
+        for child in children {
+            // It ends with its standard input.
+            let output = child.wait_with_output().await.unwrap();
+            assert!(output.status.success(), "{output:?}");
         }
         together
     }

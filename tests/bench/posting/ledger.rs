@@ -9,7 +9,7 @@ use std::{
 };
 
 use pledgebook::{
-    book::{Books, Settings},
+    book::{Books, Peers, Settings},
     clock::Clock,
     domain::{
         Action, Command, Fingerprint, ManualEntry, ManualLine, Money, Outcome, Payer, Promise,
@@ -119,7 +119,7 @@ pub fn command(method: &'static str, action: Action) -> Command {
     let (_, random) = request_id.0.as_u64_pair();
     Command {
         request_id,
-        method,
+        method: method.into(),
         principal: "key:01900000-0000-7000-8000-000000000000".to_owned(),
         fingerprint: Fingerprint {
             hashes: (2..=6)
@@ -395,13 +395,18 @@ pub struct Loader {
 
 impl Loader {
     pub async fn open(ledger: &Ledger) -> Self {
+        Self::among(ledger, None).await
+    }
+
+    /// Beside other processes that do the same, and can be reached.
+    pub async fn among(ledger: &Ledger, peers: Option<Arc<dyn Peers>>) -> Self {
         let store = Store::connect(&ledger.app, 8).await.unwrap();
         let settings = Settings {
             queue: 20_000,
             ..Settings::default()
         };
         Self {
-            books: Books::new(store.clone(), Clock::default(), settings),
+            books: Books::among(store.clone(), Clock::default(), settings, peers),
             store,
             ledger: ledger.clone(),
             next: Arc::new(AtomicU64::new(u64::from(std::process::id()))),
@@ -410,7 +415,7 @@ impl Loader {
 
     /// Carries a command out, which has to be done.
     pub async fn done(&self, command: Command) {
-        let method = command.method;
+        let method = command.method.clone();
         let outcome = self.books.submit(self.ledger.campaign, command, None).await;
         match outcome.unwrap() {
             Outcome::Done(_) | Outcome::RecordedBefore { .. } => {}
