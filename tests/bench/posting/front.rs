@@ -391,7 +391,7 @@ pub async fn measure(place: &Place, ledger: &Ledger, plan: Plan, figures: &mut F
     open_loop(&server, &requests, 1_000, plan.warm_up).await;
     let (p50_1k, p99_1k) = open_loop(&server, &requests, 1_000, plan.run * 3).await;
     open_loop(&server, &requests, 5_000, plan.warm_up).await;
-    let (p50_5k, p99_5k) = open_loop(&server, &requests, 5_000, plan.run * 3).await;
+    let (p50_5k, p99_5k) = open_loop(&server, &requests, 5_000, plan.run).await;
     closed_loop(&server, &requests, HOT, plan.warm_up).await;
     let unary = closed_loop(&server, &requests, HOT, plan.run).await;
     let memory = server.most_memory();
