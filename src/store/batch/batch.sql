@@ -1,5 +1,7 @@
 -- What a batch posted and what it made or changed, each noun in its last state, in one
--- round trip.
+-- round trip. A part that has no rows is left out of the text, since PostgreSQL would
+-- open its table and fire its triggers for nothing; statement.rs cuts the text at its
+-- parts' names.
 --
 -- Arrays are unnested side by side in the select list: in FROM each would be kept as a
 -- table of its own first, which takes twice as long.
@@ -9,7 +11,8 @@
 -- what belongs to them, accounts and headers before lines. Did it otherwise, they would
 -- refuse the batch. Rows that the batch before this one may have changed too come last,
 -- from the payments on: while that one is not committed, everything before them is inserted
--- beside it.
+-- beside it. The persons before them always stay, and wait for that one, also when there
+-- are no rows.
 --
 -- The campaign's lock is taken first, for whoever works under the head's lock, and this
 -- batch's own, for the batch that comes behind it. Before the rows that both may change,
@@ -49,9 +52,6 @@ WITH tally AS (
     SELECT $1, unnest($74::uuid[]), unnest($75::bytea[]), unnest($76::text[]),
         unnest($77::timestamptz[])
     ON CONFLICT (campaign_id, signature_id) DO UPDATE SET state = excluded.state
-), persons AS (
-    INSERT INTO person (campaign_id, subject_id, display_name, email)
-    SELECT $1, unnest($71::uuid[]), unnest($72::text[]), unnest($73::text[])
 ), payments AS (
     INSERT INTO payment (campaign_id, payment_id, money_account_id, object_id, state, method,
         gross, held, refundable, unallocated, fee, fee_known, fee_deferred, allotted, refunded,
@@ -65,7 +65,6 @@ WITH tally AS (
         unnest($62::bigint[]), unnest($63::bool[]), unnest($64::uuid[]), unnest($65::uuid[]),
         unnest($66::timestamptz[]), unnest($67::date[]), unnest($68::date[]),
         unnest($69::text[]), unnest($70::bigint[])
-    FROM (SELECT pg_advisory_xact_lock_shared($111)) AS behind_the_one_before
     ON CONFLICT (campaign_id, payment_id) DO UPDATE SET state = excluded.state,
         method = excluded.method, gross = excluded.gross, held = excluded.held,
         refundable = excluded.refundable, unallocated = excluded.unallocated,
@@ -77,6 +76,10 @@ WITH tally AS (
         pledge_id = excluded.pledge_id, occurred_at = excluded.occurred_at,
         value_date = excluded.value_date, available_on = excluded.available_on,
         failure_code = excluded.failure_code, entry_no = excluded.entry_no
+), persons AS (
+    INSERT INTO person (campaign_id, subject_id, display_name, email)
+    SELECT $1, unnest($71::uuid[]), unnest($72::text[]), unnest($73::text[])
+    FROM (SELECT pg_advisory_xact_lock_shared($111)) AS behind_the_one_before
 ), effects AS (
     INSERT INTO effect (campaign_id, money_account_id, object_id, effect, seq, amount, payment_id,
         change_no)

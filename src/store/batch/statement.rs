@@ -1,6 +1,6 @@
 //! The rows of every batch, as one statement.
 
-use sqlx::{Execute, PgConnection, SqlStr, postgres::PgArguments};
+use sqlx::{AssertSqlSafe, Execute, PgConnection, SqlSafeStr, SqlStr, postgres::PgArguments};
 use uuid::Uuid;
 
 use super::{json, of};
@@ -307,14 +307,77 @@ pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
     );
     let rows = query.take_arguments();
     let rows = rows.map_err(|error| StoreError::Fault(sqlx::Error::Encode(error)))?;
+    let empty = [
+        ("tally", !written.tally),
+        ("pledges", pledges.is_empty()),
+        ("members", members.is_empty()),
+        ("signatures", signatures.is_empty()),
+        ("payments", payments.is_empty()),
+        ("effects", effects.is_empty()),
+        ("lines", lines.is_empty()),
+        ("entries", entries.is_empty()),
+        ("remembered", history.is_empty()),
+        ("accounts", opened.is_empty()),
+    ];
     Ok(Statement {
         rows: rows.unwrap_or_default(),
-        sql: query.sql(),
+        sql: AssertSqlSafe(without(&empty)).into_sql_str(),
     })
+}
+
+/// The text of batch.sql without the parts that are empty, by their names. Their arguments
+/// stay, each with its type: PostgreSQL allows some that no text names.
+fn without(empty: &[(&str, bool)]) -> String {
+    let text = include_str!("batch.sql");
+    let cut = text
+        .split_once("WITH ")
+        .and_then(|(_, text)| text.split_once("\n)\nINSERT "));
+    let Some((parts, changes)) = cut else {
+        return text.to_owned();
+    };
+    let stays = |part: &&str| {
+        let name = part.split_once(" AS (").map(|(name, _)| name);
+        !empty
+            .iter()
+            .any(|of| name.map(|name| (name, true)) == Some(*of))
+    };
+    let parts: Vec<_> = parts.split("\n), ").filter(stays).collect();
+    format!("WITH {}\n)\nINSERT {changes}", parts.join("\n), "))
 }
 
 /// The accounts of an entry's lines, as the text of an array.
 fn accounts_of(entry: &PostedEntry) -> String {
     let numbers = entry.lines.iter().map(|line| line.account_no.to_string());
     format!("{{{}}}", numbers.collect::<Vec<_>>().join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without;
+
+    #[test]
+    fn a_part_without_rows_is_left_out() {
+        let tables = |empty: &[(&str, bool)]| -> Vec<String> {
+            let text = without(empty);
+            let tables = text.split("INSERT INTO ").skip(1);
+            let tables = tables.map(|part| part.split(' ').next().unwrap_or_default().to_owned());
+            tables.collect()
+        };
+        let all = tables(&[("lines", false)]);
+        assert_eq!(all.len(), 12, "{all:?}");
+        assert_eq!(all.last().map(String::as_str), Some("change"));
+        for (name, table) in [
+            ("tally", "tally"),
+            ("lines", "line"),
+            ("accounts", "account"),
+        ] {
+            let left = tables(&[(name, true)]);
+            assert_eq!(left.len(), 11, "{left:?}");
+            assert!(!left.contains(&table.to_owned()), "{left:?}");
+        }
+        let first_and_last = without(&[("tally", true), ("accounts", true)]);
+        assert!(first_and_last.starts_with("WITH pledges AS (\n    INSERT"));
+        assert!(first_and_last.contains("unnest($29::bytea[])\n), remembered AS ("));
+        assert!(first_and_last.contains("unnest($20::text[])::json\n)\nINSERT INTO change"));
+    }
 }
