@@ -145,7 +145,7 @@ async fn a_role_that_may_change_the_books_is_reported() {
         ("UPDATE (amount)", "line", "UPDATE line"),
         ("DELETE", "journal_entry", "DELETE journal_entry"),
         ("TRUNCATE", "change", "TRUNCATE change"),
-        ("TRIGGER", "history", "TRIGGER history"),
+        ("TRIGGER", "account", "TRIGGER account"),
         ("UPDATE", "balance", "UPDATE balance"),
         ("INSERT", "balance", "INSERT balance"),
         ("INSERT (debits)", "account_day", "INSERT account_day"),

@@ -323,11 +323,10 @@ impl World {
             self.post(entry);
         }
         let mut snapshots = Vec::new();
-        for (ordinal, put) in (1..).zip(decision.puts) {
+        for put in decision.puts {
             if let Some((subject, snapshot)) = self.put(put) {
                 self.written.history.push(HistoryRow {
                     change,
-                    ordinal,
                     subject,
                     snapshot: snapshot.clone(),
                 });

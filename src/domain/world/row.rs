@@ -129,13 +129,12 @@ pub enum Snapshot {
     Run(Box<Run>),
 }
 
-/// A row of history.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a change made of one noun. Stored with its change, as an item of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HistoryRow {
     /// The change.
+    #[serde(skip)]
     pub change: i64,
-    /// 1, 2, … within the change.
-    pub ordinal: i16,
     /// Whose history it is.
     pub subject: Uuid,
     /// The subject after the change.

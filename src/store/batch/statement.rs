@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{json, of};
 use crate::{
-    domain::{ChangeRow, World},
+    domain::{ChangeRow, World, Written},
     ledger::PostedEntry,
     store::{
         StoreError,
@@ -46,11 +46,7 @@ pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
         .map(|change| change.refusal.as_ref().map(json).transpose())
         .collect::<Result<_, _>>()?;
     let opened = &written.accounts;
-    let history = &written.history;
-    let snapshots: Vec<String> = history
-        .iter()
-        .map(|row| json(&row.snapshot))
-        .collect::<Result<_, _>>()?;
+    let history = histories(written)?;
     let entries = &written.entries;
     let lines = entries.iter();
     let lines: Vec<_> = lines
@@ -93,6 +89,7 @@ pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
             .iter()
             .map(|c| c.reason.as_str())
             .collect::<Vec<_>>() as &[&str],
+        &history as &[Option<String>],
         &opened.iter().map(|(number, _)| *number).collect::<Vec<_>>(),
         &opened
             .iter()
@@ -106,10 +103,6 @@ pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
             .iter()
             .map(|(_, key)| key.owner.uuid())
             .collect::<Vec<_>>(),
-        &history.iter().map(|row| row.change).collect::<Vec<_>>(),
-        &history.iter().map(|row| row.ordinal).collect::<Vec<_>>(),
-        &history.iter().map(|row| row.subject).collect::<Vec<_>>(),
-        &snapshots,
         &entries.iter().map(|e| e.number).collect::<Vec<_>>(),
         &entries.iter().map(|e| e.change).collect::<Vec<_>>(),
         &entries
@@ -316,13 +309,25 @@ pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
         ("effects", effects.is_empty()),
         ("lines", lines.is_empty()),
         ("entries", entries.is_empty()),
-        ("remembered", history.is_empty()),
         ("accounts", opened.is_empty()),
     ];
     Ok(Statement {
         rows: rows.unwrap_or_default(),
         sql: AssertSqlSafe(without(&empty)).into_sql_str(),
     })
+}
+
+/// What each change made, in the order of the changes: the JSON of a list, or nothing.
+fn histories(written: &Written) -> Result<Vec<Option<String>>, StoreError> {
+    let mut made = written
+        .history
+        .chunk_by(|a, b| a.change == b.change)
+        .peekable();
+    let of = |change: &ChangeRow| {
+        let rows = made.next_if(|rows| rows.first().is_some_and(|row| row.change == change.number));
+        rows.map(|rows| json(&rows)).transpose()
+    };
+    written.changes.iter().map(of).collect()
 }
 
 /// The text of batch.sql without the parts that are empty, by their names. Their arguments
@@ -364,7 +369,7 @@ mod tests {
             tables.collect()
         };
         let all = tables(&[("lines", false)]);
-        assert_eq!(all.len(), 12, "{all:?}");
+        assert_eq!(all.len(), 11, "{all:?}");
         assert_eq!(all.last().map(String::as_str), Some("change"));
         for (name, table) in [
             ("tally", "tally"),
@@ -372,12 +377,11 @@ mod tests {
             ("accounts", "account"),
         ] {
             let left = tables(&[(name, true)]);
-            assert_eq!(left.len(), 11, "{left:?}");
+            assert_eq!(left.len(), 10, "{left:?}");
             assert!(!left.contains(&table.to_owned()), "{left:?}");
         }
         let first_and_last = without(&[("tally", true), ("accounts", true)]);
         assert!(first_and_last.starts_with("WITH pledges AS (\n    INSERT"));
-        assert!(first_and_last.contains("unnest($29::bytea[])\n), remembered AS ("));
-        assert!(first_and_last.contains("unnest($20::text[])::json\n)\nINSERT INTO change"));
+        assert!(first_and_last.contains("unnest($26::bytea[])\n)\nINSERT INTO change"));
     }
 }

@@ -19,9 +19,8 @@ const BATCH: i64 = 1_000;
 const BATCHES: i64 = 60;
 
 /// The tables that take new rows, and how a row of theirs is found by its change.
-const TABLES: [(&str, &str); 6] = [
+const TABLES: [(&str, &str); 5] = [
     ("change", "change AS written"),
-    ("history", "history AS written"),
     ("journal_entry", "journal_entry AS written"),
     (
         "line",

@@ -363,7 +363,6 @@ async fn all_there_is(pool: &PgPool) -> Vec<(String, i64, String)> {
         "balance",
         "account_day",
         "change",
-        "history",
         "journal_entry",
         "line",
         "campaign",

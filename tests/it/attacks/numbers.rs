@@ -23,12 +23,14 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
     let complete = Rule("lines_complete_their_entry");
     let has_lines = Rule("an_entry_has_its_lines");
     let dense = Rule("change_numbers_are_dense_and_time_goes_on");
-    let history = |change: i64| {
-        format!(
-            "INSERT INTO history (campaign_id, change_no, ordinal, subject_id, snapshot)
-             VALUES ('{}', {change}, 99, gen_random_uuid(), '{{}}')",
-            b.id
-        )
+    let made = |refusal: &str, history: &str| {
+        b.change(None)
+            .replacen("last_entry_no)", "last_entry_no, refusal, history)", 1)
+            .replacen(
+                "NULL, NULL)",
+                &format!("NULL, NULL, {refusal}, {history})"),
+                1,
+            )
     };
     let header = |entry, change| b.header_of(entry, change, &accounts, None);
     let posted = |change_no| vec![b.change(named), header(next, change_no), lines(&fair)];
@@ -191,22 +193,16 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
             &[Constraint("change", "one_outcome_a_request_id")],
         ),
         attack(
-            "history that is added to an old change",
-            [b.change(None), history(1)],
-            Breaks("history_is_written_with_its_change"),
-            &[Rule("history_is_written_with_its_change")],
+            "a refusal that made something",
+            [made("'{}'", "'[]'")],
+            Breaks("what_is_not_done_makes_nothing"),
+            &[Constraint("change", "what_is_not_done_makes_nothing")],
         ),
         attack(
-            "history that is added to the last change afterwards",
-            [history(b.change)],
-            Breaks("history_is_written_with_its_change"),
-            &[Rule("history_is_written_with_its_change")],
-        ),
-        attack(
-            "history of a change that does not exist",
-            [history(change)],
-            Breaks("history_is_written_with_its_change"),
-            &[Rule("history_is_written_with_its_change")],
+            "a history that nobody can read",
+            [made("NULL", "'{}'")],
+            Breaks("history_is_a_list"),
+            &[Constraint("change", "history_is_a_list")],
         ),
         attack(
             "a movement that is claimed on an account of nobody's",

@@ -39,15 +39,15 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
         ),
         one(
             "a table that is dropped",
-            "DROP TABLE history",
-            "must be owner of table history",
-            &owns("history"),
+            "DROP TABLE effect",
+            "must be owner of table effect",
+            &owns("effect"),
         ),
         one(
             "a rule in the place of an insert",
-            "CREATE RULE nothing AS ON INSERT TO history DO INSTEAD NOTHING",
-            "must be owner of table history",
-            &owns("history"),
+            "CREATE RULE nothing AS ON INSERT TO change DO INSTEAD NOTHING",
+            "must be owner of table change",
+            &owns("change"),
         ),
         one(
             "a trigger of its own",

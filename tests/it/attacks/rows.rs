@@ -15,7 +15,6 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
             "permission denied for table journal_entry",
         ),
         ("change", "refusal", "permission denied for table change"),
-        ("history", "snapshot", "permission denied for table history"),
         ("account", "owner", "permission denied for table account"),
         (
             "chart_account",
@@ -44,7 +43,6 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
         ("line", "permission denied for table line"),
         ("journal_entry", "permission denied for table journal_entry"),
         ("change", "permission denied for table change"),
-        ("history", "permission denied for table history"),
         ("account", "permission denied for table account"),
         ("chart_account", "permission denied for table chart_account"),
         ("effect", "permission denied for table effect"),
@@ -66,7 +64,6 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
         ("line", "permission denied for table line"),
         ("journal_entry", "permission denied for table journal_entry"),
         ("change", "permission denied for table change"),
-        ("history", "permission denied for table history"),
         ("effect", "permission denied for table effect"),
         ("terms", "permission denied for table terms"),
         ("balance", "permission denied for table balance"),
