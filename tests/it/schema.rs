@@ -80,6 +80,60 @@ async fn two_who_migrate_at_once_do_it_once() {
     schema::must_be_known(&pool).await.unwrap();
 }
 
+/// Outcomes that were recorded while history had a table of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_kept_of_a_change_moves_over_to_it() {
+    let database = Database::create().await;
+    let empty = "DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION pledgebook_owner";
+    database.execute("postgres", empty).await.unwrap();
+    let (before, after): (Vec<_>, Vec<_>) = schema::MIGRATIONS
+        .iter()
+        .partition(|migration| migration.version < 11);
+    for migration in before {
+        let migrated = database.execute("pledgebook_owner", migration.sql.as_str());
+        migrated.await.unwrap();
+    }
+    let kept = r#"ALTER TABLE change DISABLE TRIGGER ALL; ALTER TABLE history DISABLE TRIGGER ALL;
+        INSERT INTO change (campaign_id, change_no, request_id, method, principal, fields, recorded_at)
+        SELECT '01900000-0000-7000-8000-000000000000', n, gen_random_uuid(), 'Kept', 'me', '', now()
+        FROM generate_series(1, 3) AS n;
+        INSERT INTO history (campaign_id, change_no, ordinal, subject_id, snapshot)
+        SELECT '01900000-0000-7000-8000-000000000000', change_no, ordinal,
+            ('01900000-0000-7000-8000-00000000000' || ordinal)::uuid, snapshot::json
+        FROM (VALUES (1, 3, '{"noun": "pledge",  "paid":1.50}'), (1, 1, '{"noun":"payment"}'),
+            (3, 2, '{"noun":"member"}')) AS old (change_no, ordinal, snapshot)"#;
+    database.execute("postgres", kept).await.unwrap();
+    for migration in after {
+        let migrated = database.execute("pledgebook_owner", migration.sql.as_str());
+        migrated.await.unwrap();
+    }
+    let pool = database.pool("pledgebook_report").await;
+    type Row = (i64, i16, String, String);
+    let stands: Vec<Row> = sqlx::query_as(
+        "SELECT change_no, ordinal, right(subject_id::text, 1), snapshot::text FROM history
+         ORDER BY change_no, ordinal",
+    )
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    let row = |change, ordinal, subject: &str, snapshot: &str| -> Row {
+        (change, ordinal, subject.to_owned(), snapshot.to_owned())
+    };
+    // In their order, whose gaps meant nothing, and letter by letter.
+    let expected = [
+        row(1, 1, "1", r#"{"noun":"payment"}"#),
+        row(1, 2, "3", r#"{"noun": "pledge",  "paid":1.50}"#),
+        row(3, 1, "2", r#"{"noun":"member"}"#),
+    ];
+    assert_eq!(stands, expected);
+    let made_nothing = "SELECT history IS NULL FROM change WHERE change_no = 2";
+    let made_nothing: bool = sqlx::query_scalar(made_nothing)
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert!(made_nothing);
+}
+
 async fn refused(pool: &PgPool) -> SchemaError {
     schema::must_be_known(pool).await.unwrap_err()
 }
