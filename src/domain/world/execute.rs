@@ -444,7 +444,8 @@ impl World {
                 self.count(&before.unwrap_or_default(), &Tally::of_payment(&payment));
                 // What had cleared was read before this.
                 self.cleared = None;
-                self.written.payments.insert(payment.id);
+                let is_new_here = self.written.payments.insert(payment.id);
+                self.written.known_payments |= is_new_here && before.is_some();
                 self.put_payment(payment.clone());
                 Some((payment.id.0, Snapshot::Payment(Box::new(payment))))
             }

@@ -72,6 +72,8 @@ pub struct Written {
     pub pledges: BTreeSet<PledgeId>,
     /// New or changed payments.
     pub payments: BTreeSet<PaymentId>,
+    /// Whether one of these payments was there before.
+    pub known_payments: bool,
     /// New claims, in order.
     pub effects: Vec<EffectKey>,
     /// New or changed payouts.
@@ -104,6 +106,7 @@ impl Written {
             signatures: _,
             pledges: _,
             payments: _,
+            known_payments: _,
             effects: _,
             campaign,
             terms,

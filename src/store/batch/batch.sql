@@ -1,7 +1,8 @@
 -- What a batch posted and what it made or changed, each noun in its last state, in one
 -- round trip. A part that has no rows is left out of the text, since PostgreSQL would
 -- open its table and fire its triggers for nothing; statement.rs cuts the text at its
--- parts' names.
+-- parts' names. Where no payment was there before, it also cuts off what is to become of
+-- those, or PostgreSQL would look for each of them first.
 --
 -- Arrays are unnested side by side in the select list: in FROM each would be kept as a
 -- table of its own first, which takes twice as long.

@@ -49,13 +49,15 @@ pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
     let history = histories(written)?;
     let entries = &written.entries;
     let lines = entries.iter();
-    let lines: Vec<_> = lines
+    let mut lines: Vec<_> = lines
         .flat_map(|entry| {
             (1_i16..)
                 .zip(&entry.lines)
                 .map(|(n, line)| (entry.number, n, line))
         })
         .collect();
+    // In the order of their key, in which their index takes them and post_lines() asks for them.
+    lines.sort_unstable_by_key(|(entry, n, line)| (line.account_no, *entry, *n));
     let effects: Vec<_> = of(&written.effects, |key| world.effects.get_key_value(key));
     let payments: Vec<_> = of(&written.payments, |id| world.payments.get(id));
     let persons = &written.persons;
@@ -313,7 +315,7 @@ pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
     ];
     Ok(Statement {
         rows: rows.unwrap_or_default(),
-        sql: AssertSqlSafe(without(&empty)).into_sql_str(),
+        sql: AssertSqlSafe(text(&empty, written.known_payments)).into_sql_str(),
     })
 }
 
@@ -330,9 +332,10 @@ fn histories(written: &Written) -> Result<Vec<Option<String>>, StoreError> {
     written.changes.iter().map(of).collect()
 }
 
-/// The text of batch.sql without the parts that are empty, by their names. Their arguments
-/// stay, each with its type: PostgreSQL allows some that no text names.
-fn without(empty: &[(&str, bool)]) -> String {
+/// The text of batch.sql without the parts that are empty, by their names, and without what
+/// becomes of payments that were there before, if none was. The arguments stay, each with its
+/// type: PostgreSQL allows some that no text names.
+fn text(empty: &[(&str, bool)], known_payments: bool) -> String {
     let text = include_str!("batch.sql");
     let cut = text
         .split_once("WITH ")
@@ -340,13 +343,14 @@ fn without(empty: &[(&str, bool)]) -> String {
     let Some((parts, changes)) = cut else {
         return text.to_owned();
     };
-    let stays = |part: &&str| {
-        let name = part.split_once(" AS (").map(|(name, _)| name);
-        !empty
-            .iter()
-            .any(|of| name.map(|name| (name, true)) == Some(*of))
+    let part = |part: &'static str| {
+        let (name, _) = part.split_once(" AS (")?;
+        let is_empty = empty.contains(&(name, true));
+        let known = part.split_once("\n    ON CONFLICT ");
+        let known = known.filter(|_| name == "payments" && !known_payments);
+        (!is_empty).then(|| known.map_or(part, |(new, _)| new))
     };
-    let parts: Vec<_> = parts.split("\n), ").filter(stays).collect();
+    let parts: Vec<_> = parts.split("\n), ").filter_map(part).collect();
     format!("WITH {}\n)\nINSERT {changes}", parts.join("\n), "))
 }
 
@@ -358,17 +362,17 @@ fn accounts_of(entry: &PostedEntry) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without;
+    use super::text;
+
+    fn tables(text: &str) -> Vec<String> {
+        let tables = text.split("INSERT INTO ").skip(1);
+        let tables = tables.map(|part| part.split(' ').next().unwrap_or_default().to_owned());
+        tables.collect()
+    }
 
     #[test]
     fn a_part_without_rows_is_left_out() {
-        let tables = |empty: &[(&str, bool)]| -> Vec<String> {
-            let text = without(empty);
-            let tables = text.split("INSERT INTO ").skip(1);
-            let tables = tables.map(|part| part.split(' ').next().unwrap_or_default().to_owned());
-            tables.collect()
-        };
-        let all = tables(&[("lines", false)]);
+        let all = tables(&text(&[("lines", false)], true));
         assert_eq!(all.len(), 11, "{all:?}");
         assert_eq!(all.last().map(String::as_str), Some("change"));
         for (name, table) in [
@@ -376,12 +380,25 @@ mod tests {
             ("lines", "line"),
             ("accounts", "account"),
         ] {
-            let left = tables(&[(name, true)]);
+            let left = tables(&text(&[(name, true)], true));
             assert_eq!(left.len(), 10, "{left:?}");
             assert!(!left.contains(&table.to_owned()), "{left:?}");
         }
-        let first_and_last = without(&[("tally", true), ("accounts", true)]);
+        let first_and_last = text(&[("tally", true), ("accounts", true)], true);
         assert!(first_and_last.starts_with("WITH pledges AS (\n    INSERT"));
         assert!(first_and_last.contains("unnest($26::bytea[])\n)\nINSERT INTO change"));
+    }
+
+    #[test]
+    fn new_payments_are_not_looked_for() {
+        let of = |known| {
+            let text = text(&[], known);
+            let (_, payments) = text.split_once("payments AS (").unwrap();
+            let (payments, others) = payments.split_once("\n), persons AS (").unwrap();
+            assert!(payments.contains("unnest($67::bigint[])"), "{payments}");
+            (payments.contains("ON CONFLICT"), tables(others).len())
+        };
+        assert_eq!(of(true), (true, 6));
+        assert_eq!(of(false), (false, 6));
     }
 }
