@@ -119,7 +119,9 @@ pub(super) fn postgres(binaries: &Binaries, place: &Place) -> Command {
         ("unix_socket_permissions", "0700"),
         ("port", &PORT.to_string()),
         ("max_connections", "200"),
-        ("shared_buffers", "256MB"),
+        // Every member's last pages of the line's index, or a posting would write out a page first to
+        // make room for the one that it needs. It is taken from the system as it is used.
+        ("shared_buffers", "512MB"),
         // Under a posting load, 1 GB of log is reached within a minute or two, and after each
         // checkpoint the first change of every page writes it whole.
         ("max_wal_size", "4GB"),
