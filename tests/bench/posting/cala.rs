@@ -1,17 +1,19 @@
 //! The crate cala-ledger, in a program of its own, so that no ordinary build compiles it.
 
-use std::process::Stdio;
+use std::{
+    path::PathBuf,
+    process::Stdio,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::{
-    MEMBERS, Plan,
-    place::{Place, execute},
-};
+use crate::{MEMBERS, Plan, place::Place};
 
 pub struct Cala {
-    program: std::path::PathBuf,
+    program: PathBuf,
+    databases: AtomicUsize,
 }
 
 impl Cala {
@@ -22,7 +24,7 @@ impl Cala {
         let target = root.join("target/bench-cala");
         let program = target.join("release/pledgebook-bench-cala");
         if only_if_built {
-            return program.exists().then_some(Self { program });
+            return program.exists().then(|| Self::of(program));
         }
         println!("building cala-ledger's program");
         let built = Command::new("cargo")
@@ -44,7 +46,14 @@ impl Cala {
             println!("it does not build here, so its figures are left out");
             return None;
         }
-        Some(Self { program })
+        Some(Self::of(program))
+    }
+
+    fn of(program: PathBuf) -> Self {
+        Self {
+            program,
+            databases: AtomicUsize::new(0),
+        }
     }
 
     /// Singly by 64 tasks, and in its own batches: postings a second.
@@ -55,13 +64,14 @@ impl Cala {
     }
 
     async fn mode(&self, place: &Place, mode: &str, plan: Plan) -> f64 {
-        // A fresh database each time: it makes its own schema.
-        let mut connection = place.superuser("postgres").await;
-        execute(&mut connection, "DROP DATABASE IF EXISTS cala").await;
-        place.empty("cala").await;
+        // A fresh database each time, since it makes its own schema. None is dropped before the
+        // end: that is a checkpoint, after which whoever comes next logs every page whole.
+        let nth = self.databases.fetch_add(1, Ordering::Relaxed);
+        let database = format!("cala_{nth}");
+        place.empty(&database).await;
         place.settle().await;
         let output = Command::new(&self.program)
-            .args(["--database", &place.url("postgres", "cala")])
+            .args(["--database", &place.url("postgres", &database)])
             .args(["--mode", mode, "--tasks", "64", "--postings", "1000000"])
             .args(["--counterparties", &MEMBERS.to_string()])
             .args(["--seconds", &plan.run.as_secs_f64().ceil().to_string()])
