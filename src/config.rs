@@ -15,7 +15,7 @@
 //! | `PLEDGEBOOK_REFLECTION` | on in development | whether gRPC reflection answers |
 //! | `PLEDGEBOOK_ORIGINS` | | web origins whose pages may call by gRPC-Web, separated by commas |
 //! | `PLEDGEBOOK_CONNECTIONS` | 16 | database connections for calls, and as many again for books |
-//! | `PLEDGEBOOK_AHEAD` | 500 | commands that have to wait for a campaign's next batch to begin while one is written |
+//! | `PLEDGEBOOK_AHEAD` | 24 | commands that have to wait for a campaign's next batch to begin while one is written |
 //! | `PLEDGEBOOK_LOG` | `info,sqlx=warn` | what is logged, as `tracing` filters it |
 
 use std::{
@@ -165,7 +165,7 @@ impl Settings {
         let reflection = switch("PLEDGEBOOK_REFLECTION", get("PLEDGEBOOK_REFLECTION"))?;
         let connections = get("PLEDGEBOOK_CONNECTIONS").unwrap_or_else(|| "16".to_owned());
         let number: Option<u32> = connections.parse().ok().filter(|n| (2..=500).contains(n));
-        let ahead = get("PLEDGEBOOK_AHEAD").unwrap_or_else(|| "500".to_owned());
+        let ahead = get("PLEDGEBOOK_AHEAD").unwrap_or_else(|| "24".to_owned());
         let waiting: Option<usize> = ahead.parse().ok().filter(|n| (1..=1_000).contains(n));
         Ok(Self {
             listen: listen.parse().map_err(SettingError::Listen)?,

@@ -1,9 +1,14 @@
 //! What every batch consists of: commands from the queue, decisions, answers.
 
-use time::OffsetDateTime;
-use tokio::{sync::mpsc, time::Instant};
+use std::sync::Arc;
 
-use super::{BookError, Item, Lane, Settings, Shared, without_outcome};
+use time::OffsetDateTime;
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
+
+use super::{BookError, Item, Lane, Shared, without_outcome};
 use crate::{
     domain::{Outcome, World},
     id::CampaignId,
@@ -13,11 +18,16 @@ use crate::{
 pub(super) struct Receivers {
     live: mpsc::Receiver<Item>,
     bulk: mpsc::Receiver<Item>,
+    enough: Arc<Notify>,
 }
 
 impl Receivers {
-    pub(super) const fn new(live: mpsc::Receiver<Item>, bulk: mpsc::Receiver<Item>) -> Self {
-        Self { live, bulk }
+    pub(super) const fn new(
+        live: mpsc::Receiver<Item>,
+        bulk: mpsc::Receiver<Item>,
+        enough: Arc<Notify>,
+    ) -> Self {
+        Self { live, bulk, enough }
     }
 
     /// Waits for something to do, the first of its batch; nothing when both queues are
@@ -38,25 +48,28 @@ impl Receivers {
         }
     }
 
+    /// Waits until enough waits for a batch beside another one; it may have been taken since.
+    pub(super) async fn enough(&self) {
+        self.enough.notified().await;
+    }
+
     /// Commands that wait.
     pub(super) fn waiting(&self) -> usize {
         self.live.len() + self.bulk.len()
     }
 }
 
-/// Fills the batch up from the queue.
-pub(super) fn take(shared: &Shared, batch: &mut Vec<Item>, queues: &mut Receivers) {
-    let Settings {
-        batch_cap, bulk, ..
-    } = shared.settings;
-    while batch.len() < batch_cap
+/// Fills the batch up from the queue, to so many commands at the most.
+pub(super) fn take(shared: &Shared, batch: &mut Vec<Item>, queues: &mut Receivers, most: usize) {
+    let bulk = shared.settings.bulk;
+    while batch.len() < most
         && let Ok(item) = queues.live.try_recv()
     {
         batch.push(item);
     }
     let mut room = bulk.saturating_sub(batch.iter().filter(|item| item.lane == Lane::Bulk).count());
     while room > 0
-        && batch.len() < batch_cap
+        && batch.len() < most
         && let Ok(item) = queues.bulk.try_recv()
     {
         batch.push(item);

@@ -24,8 +24,9 @@
 //! is not the campaign's next one; so what is accepted was decided on what was so. A refused
 //! batch has recorded nothing, and is decided again under the head's lock.
 //!
-//! **Ahead.** When enough has queued, the next batch is read, decided and inserted while the
-//! one before it is being committed. Before the payments and what else both may change it
+//! **Ahead.** As soon as enough has queued, the next batch is read, decided and inserted while
+//! the one before it is being committed; and when nothing is under way and enough waits for two
+//! batches, each takes half. Two of 32 beside each other are done before one of 64. Before the payments and what else both may change it
 //! waits for that one's lock, since it may be inserted sooner; and it commits when the one before
 //! has: had that one failed, another server's batch could have taken the same numbers. If it
 //! was there before that one had begun, it is written once more. Not ahead go batches that
@@ -59,9 +60,9 @@
 //! works under the lock holds the campaign's advisory lock alone, and who goes ahead shares
 //! it: otherwise rows that were inserted ahead and the head's lock could wait for each other.
 //!
-//! **What bounds a batch** is the cap alone: while one batch is written the next
-//! one queues, whoever was just answered may ask again before it begins, and what comes while
-//! a lock is taken still joins it. So batches grow with the load by themselves, and a command
+//! **What bounds a batch** is the cap, and that enough for two becomes two: while one batch is
+//! written the next one queues, whoever was just answered may ask again before it begins, and
+//! what comes while a lock is taken still joins it. So batches grow with the load by themselves, and a command
 //! that finds the queue empty waits for nothing. A batch of one runs the same code.
 //!
 //! **What a posting costs** is nearly all the database's. Of the time of a full batch
@@ -139,7 +140,8 @@ pub struct Settings {
     pub batch_cap: usize,
     /// The most commands that wait for one campaign.
     pub queue: usize,
-    /// How many commands have to wait for a second batch to begin while one is written.
+    /// How many commands have to wait for a second batch to begin while one is written; at
+    /// least 1.
     pub ahead: usize,
     /// How long a campaign's task waits for more before it ends.
     pub idle: Duration,
@@ -154,7 +156,7 @@ impl Default for Settings {
         Self {
             batch_cap: 1_000,
             queue: 8_192,
-            ahead: 500,
+            ahead: 24,
             idle: Duration::from_secs(60),
             bulk: 64,
             // Some 30 MB for a campaign that is in use.
@@ -213,9 +215,29 @@ enum Lane {
 struct Lanes {
     live: mpsc::Sender<Item>,
     bulk: mpsc::Sender<Item>,
+    /// Told when enough waits for a batch beside the one that is being written.
+    enough: Arc<Notify>,
 }
 
 impl Lanes {
+    /// Opens both queues of a campaign.
+    fn open(settings: &Settings) -> (Self, Receivers) {
+        let (live, live_receiver) = mpsc::channel(settings.queue);
+        let (bulk, bulk_receiver) = mpsc::channel(settings.queue);
+        let enough = Arc::default();
+        let receivers = Receivers::new(live_receiver, bulk_receiver, Arc::clone(&enough));
+        (Self { live, bulk, enough }, receivers)
+    }
+
+    /// A command was put into one of them.
+    fn queued(&self, shared: &Shared) {
+        shared.measures.queued();
+        let waiting = |queue: &mpsc::Sender<Item>| queue.max_capacity() - queue.capacity();
+        if waiting(&self.live) + waiting(&self.bulk) >= shared.settings.ahead {
+            self.enough.notify_one();
+        }
+    }
+
     const fn of(&self, lane: Lane) -> &mpsc::Sender<Item> {
         match lane {
             Lane::Live => &self.live,
@@ -332,18 +354,16 @@ impl Books {
     ) -> Result<Option<(Item, mpsc::Sender<Item>)>, BookError> {
         let mut queues = self.open_queues()?;
         let open = || {
-            let (live, live_receiver) = mpsc::channel(self.shared.settings.queue);
-            let (bulk, bulk_receiver) = mpsc::channel(self.shared.settings.queue);
+            let (lanes, receivers) = Lanes::open(&self.shared.settings);
             let shared = Arc::clone(&self.shared);
-            let receivers = Receivers::new(live_receiver, bulk_receiver);
             self.shared.tasks.spawn(work(shared, campaign, receivers));
-            Lanes { live, bulk }
+            lanes
         };
         let lane = item.lane;
         let lanes = queues.entry(campaign).or_insert_with(open);
         match lanes.of(lane).try_send(item) {
             Ok(()) => {
-                self.shared.measures.queued();
+                lanes.queued(&self.shared);
                 Ok(None)
             }
             Err(TrySendError::Full(item)) => Ok(Some((item, lanes.of(lane).clone()))),
@@ -355,7 +375,7 @@ impl Books {
                     .of(lane)
                     .try_send(item)
                     .map_err(|_| BookError::Overloaded)?;
-                self.shared.measures.queued();
+                lanes.queued(&self.shared);
                 Ok(None)
             }
         }

@@ -120,13 +120,13 @@ impl Books {
         item: Item,
     ) -> Result<Option<Item>, BookError> {
         let queues = self.open_queues()?;
-        let current = queues.get(&campaign);
         let lane = item.lane;
-        if !current.is_some_and(|current| current.of(lane).same_channel(queue)) {
+        let current = queues.get(&campaign);
+        let Some(current) = current.filter(|current| current.of(lane).same_channel(queue)) else {
             return Ok(Some(item));
-        }
+        };
         room.send(item);
-        self.shared.measures.queued();
+        current.queued(&self.shared);
         Ok(None)
     }
 

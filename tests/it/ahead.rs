@@ -218,6 +218,58 @@ async fn a_batch_does_not_pass_the_one_before_it() {
     tester.must_be_clean(&campaign.name).await;
 }
 
+/// A batch that takes its time keeps nobody waiting but those whom it carries: as soon as enough
+/// has come meanwhile, the next one is under way too.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_batch_begins_while_one_is_written() {
+    let tester = Tester::start().await;
+    let (payments, campaign) = Payments::open(&tester).await;
+    // The first batch from here on stops until it is let go.
+    let stopped = "CREATE SEQUENCE begun;
+        GRANT USAGE ON begun TO pledgebook_app;
+        CREATE FUNCTION begins() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN
+            IF nextval('begun') = 2 THEN PERFORM pg_advisory_xact_lock(42); END IF;
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER a_begins BEFORE INSERT ON change FOR EACH STATEMENT
+        EXECUTE FUNCTION begins()";
+    tester.database.execute("postgres", stopped).await.unwrap();
+    let store = Store::connect(&tester.database.url("pledgebook_app"), 4).await;
+    let settings = Settings {
+        ahead: 3,
+        ..Settings::default()
+    };
+    let books = Books::new(store.unwrap(), tester.clock.clone(), settings);
+    let submit_all = |objects: &[&str]| {
+        let commands: Vec<Command> = objects.iter().map(|of| payments.payment(of)).collect();
+        let (books, campaign) = (books.clone(), payments.campaign);
+        tokio::spawn(async move { submit(&books, campaign, &commands).await })
+    };
+    // What a book begins with is written under the lock.
+    submit_all(&["ch_0"]).await.unwrap();
+    let pool = tester.database.pool("postgres").await;
+    let mut stop = pool.begin().await.unwrap();
+    let lock = "SELECT FROM pg_advisory_xact_lock(42)";
+    sqlx::query(lock).execute(&mut *stop).await.unwrap();
+    let begun = async |how_many: i64| {
+        while count(&tester, "SELECT last_value FROM begun").await < how_many {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let first = submit_all(&["ch_1"]);
+    begun(2).await;
+    let others = submit_all(&["ch_2", "ch_3", "ch_4"]);
+    let beside = tokio::time::timeout(Duration::from_secs(5), begun(3)).await;
+    assert!(beside.is_ok(), "the second batch waits for the first");
+    assert!(!first.is_finished() && !others.is_finished());
+    stop.rollback().await.unwrap();
+    for answer in [first.await.unwrap(), others.await.unwrap()].concat() {
+        assert!(matches!(answer, Ok(Outcome::Done(_))), "{answer:?}");
+    }
+    tester.must_be_clean(&campaign.name).await;
+}
+
 /// What becomes of a payment is decided on the payment as it is in the database and on the
 /// pledge as it was kept, until the fence says that another server has written meanwhile.
 #[tokio::test(flavor = "multi_thread")]

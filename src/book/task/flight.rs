@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::JoinError};
 
 use super::{Book, not_available};
 use crate::{
@@ -13,8 +13,8 @@ use crate::{
 
 /// How writing a batch ahead ended.
 pub(super) enum Landing {
-    /// Committed and answered.
-    Committed(Held),
+    /// Committed, and so many were answered.
+    Committed(Held, usize),
     /// Answered with "unavailable": nobody knows.
     Unknown,
     /// Refused as a whole, so nothing was recorded and nobody was answered.
@@ -48,8 +48,9 @@ impl Flight {
                 // Nobody listens when no batch came behind it.
                 let _ = self.committed.send(());
                 self.shared.commits.notify_one();
+                let answered = self.items.len();
                 self.outcomes.tell(&self.shared, self.items);
-                Landing::Committed(held)
+                Landing::Committed(held, answered)
             }
             Ok(false) => Landing::Refused(held, self.items),
             Err(error @ StoreError::Unavailable(_)) if !error.gave_way() => {
@@ -111,15 +112,28 @@ impl Book {
         all
     }
 
-    /// Waits for the oldest batch that is under way. False when it did not come through: then
-    /// the world is not what it was thought to be, and whatever was refused with it is
-    /// decided again, in order.
+    /// Waits for the oldest batch that is under way. False when it did not come through.
     pub(super) async fn land(&mut self) -> bool {
+        let Some(oldest) = self.aloft.pop_front() else {
+            return true;
+        };
+        let landing = oldest.await;
+        self.landed(landing).await
+    }
+
+    /// The oldest batch that was under way has ended, and is taken out. False when it did not come
+    /// through: then the world is not what it was thought to be, and whatever was refused with it
+    /// is decided again, in order.
+    pub(super) async fn landed(&mut self, oldest: Result<Landing, JoinError>) -> bool {
         let mut refused = Vec::new();
         let mut came_through = true;
-        while let Some(oldest) = self.aloft.pop_front() {
-            match oldest.await {
-                Ok(Landing::Committed(held)) => self.keep_connection(held),
+        let mut next = Some(oldest);
+        while let Some(landing) = next.take() {
+            match landing {
+                Ok(Landing::Committed(held, answered)) => {
+                    self.keep_connection(held);
+                    self.let_callers_ask(answered).await;
+                }
                 Ok(Landing::Unknown) => came_through = false,
                 Ok(Landing::Refused(held, items)) => {
                     self.keep_connection(held);
@@ -132,8 +146,10 @@ impl Book {
                 }
             }
             // What was decided on a batch that was refused is refused as well.
-            if refused.is_empty() {
-                break;
+            if !refused.is_empty()
+                && let Some(oldest) = self.aloft.pop_front()
+            {
+                next = Some(oldest.await);
             }
         }
         if !came_through {

@@ -92,9 +92,10 @@ impl Book {
         let mut next = Some(first);
         loop {
             if let Some(first) = next.take() {
-                self.let_callers_ask().await;
+                let most = self.shared.settings.batch_cap;
+                self.let_callers_ask(most).await;
                 let mut items = vec![first];
-                take(&self.shared, &mut items, &mut self.queues);
+                take(&self.shared, &mut items, &mut self.queues, most);
                 leave_out(&self.shared, &mut items);
                 if items.iter().any(|item| item.is_handed) {
                     return End::Own(items);

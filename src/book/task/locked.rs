@@ -71,7 +71,8 @@ impl Book {
         };
         watch.lap(Step::Lock);
         if fill {
-            take(&self.shared, items, &mut self.queues);
+            let most = self.shared.settings.batch_cap;
+            take(&self.shared, items, &mut self.queues, most);
         }
         leave_out(&self.shared, items);
         let (mut tx, head) = locked?;

@@ -28,7 +28,7 @@ use tokio::{
 
 use self::{flight::Landing, turn::Turn};
 use super::{
-    BookError, Item, Shared,
+    BookError, Item, Settings, Shared,
     batch::{Outcomes, Receivers, leave_out, take},
     measure::{Step, Watch},
 };
@@ -94,12 +94,8 @@ pub(super) async fn work(shared: Arc<Shared>, campaign: CampaignId, queues: Rece
 impl Book {
     /// The first command of the next batch; nothing when the book is at its end.
     async fn next(&mut self) -> Option<Item> {
-        while !self.aloft.is_empty() {
-            self.let_callers_ask().await;
-            if self.may_go_ahead() {
-                break;
-            }
-            self.land().await;
+        while !self.aloft.is_empty() && !self.may_go_ahead() {
+            self.land_or_go_ahead().await;
         }
         self.end_turn_in_time().await;
         loop {
@@ -119,12 +115,46 @@ impl Book {
         }
     }
 
-    /// A second batch is begun beside the first when it will be a large one: a small one
-    /// does better to wait and to grow.
+    /// Whether a second batch may begin beside the first, once enough waits for it.
+    fn has_room(&self) -> bool {
+        self.aloft.len() < ALOFT && (!self.connections.is_empty() || self.shared.store.has_more())
+    }
+
+    /// A second batch is begun beside the first when it will be worth its statement: a smaller
+    /// one does better to wait and to grow.
     fn may_go_ahead(&self) -> bool {
-        self.aloft.len() < ALOFT
-            && self.queues.waiting() >= self.shared.settings.ahead.max(1)
-            && (!self.connections.is_empty() || self.shared.store.has_more())
+        self.queues.waiting() >= self.shared.settings.ahead && self.has_room()
+    }
+
+    /// Waits until the oldest batch under way has landed, or enough waits for another one.
+    async fn land_or_go_ahead(&mut self) {
+        let has_room = self.has_room();
+        let Some(oldest) = self.aloft.front_mut() else {
+            return;
+        };
+        tokio::select! {
+            biased;
+            landing = oldest => {
+                self.aloft.pop_front();
+                self.landed(landing).await;
+            }
+            () = self.queues.enough(), if has_room => {}
+        }
+    }
+
+    /// The most commands of the next batch. When nothing is under way and enough waits for two
+    /// batches, each takes half: whoever comes back from the first is taken up while the second
+    /// is being written, and so they stay apart.
+    fn share(&self) -> usize {
+        let Settings {
+            batch_cap, ahead, ..
+        } = self.shared.settings;
+        let waiting = self.queues.waiting() + 1;
+        if self.aloft.is_empty() && self.has_room() && waiting >= 2 * ahead {
+            batch_cap.min(waiting.div_ceil(2))
+        } else {
+            batch_cap
+        }
     }
 
     /// Carries out a batch that begins with this command.
@@ -137,8 +167,8 @@ impl Book {
         }
         let mut items = vec![first];
         if (self.others.is_none() || self.turn.is_some()) && self.world.is_some() {
-            self.let_callers_ask().await;
-            take(&self.shared, &mut items, &mut self.queues);
+            let most = self.share();
+            take(&self.shared, &mut items, &mut self.queues, most);
             leave_out(&self.shared, &mut items);
             if items.iter().any(|item| item.is_handed) {
                 self.others = Some(Instant::now());
@@ -152,12 +182,17 @@ impl Book {
         }
     }
 
-    /// Whoever was just answered may have more to ask: they run first, until nobody asks
-    /// any more. Twice, since some of them run on another thread.
-    async fn let_callers_ask(&self) {
-        let mut quiet = 0;
+    /// Whoever was just answered may have more to ask: they run first, until as many have asked
+    /// or nobody asks any more. Twice, since some of them run on another thread.
+    async fn let_callers_ask(&self, answered: usize) {
         let mut waiting = self.queues.waiting();
-        while quiet < 2 && waiting < self.shared.settings.batch_cap {
+        let all = self
+            .shared
+            .settings
+            .batch_cap
+            .min(waiting.saturating_add(answered));
+        let mut quiet = 0;
+        while quiet < 2 && waiting < all {
             tokio::task::yield_now().await;
             let asked = self.queues.waiting();
             quiet = if asked > waiting { 0 } else { quiet + 1 };

@@ -97,7 +97,7 @@ impl Book {
         let Some(turn) = &mut self.turn else { return };
         self.others = self.others.filter(|seen| seen.elapsed() < FORGOTTEN);
         if self.others.is_some() && turn.goes_on(self.campaign).await {
-            self.let_callers_ask().await;
+            self.let_callers_ask(self.shared.settings.batch_cap).await;
             if self.queues.waiting() > 0 {
                 return;
             }
