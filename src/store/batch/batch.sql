@@ -2,7 +2,8 @@
 -- round trip. A part that has no rows is left out of the text, since PostgreSQL would
 -- open its table and fire its triggers for nothing; statement.rs cuts the text at its
 -- parts' names. Where no payment was there before, it also cuts off what is to become of
--- those, or PostgreSQL would look for each of them first.
+-- those, or PostgreSQL would look for each of them first; and they do not wait for the batch
+-- before then, which can have changed none of them.
 --
 -- Arrays are unnested side by side in the select list: in FROM each would be kept as a
 -- table of its own first, which takes twice as long.

@@ -333,8 +333,9 @@ fn histories(written: &Written) -> Result<Vec<Option<String>>, StoreError> {
 }
 
 /// The text of batch.sql without the parts that are empty, by their names, and without what
-/// becomes of payments that were there before, if none was. The arguments stay, each with its
-/// type: PostgreSQL allows some that no text names.
+/// becomes of payments that were there before, if none was: then they are behind the persons,
+/// and so inserted before the wait that stands there. The arguments stay, each with its type:
+/// PostgreSQL allows some that no text names.
 fn text(empty: &[(&str, bool)], known_payments: bool) -> String {
     let text = include_str!("batch.sql");
     let cut = text
@@ -350,7 +351,11 @@ fn text(empty: &[(&str, bool)], known_payments: bool) -> String {
         let known = known.filter(|_| name == "payments" && !known_payments);
         (!is_empty).then(|| known.map_or(part, |(new, _)| new))
     };
-    let parts: Vec<_> = parts.split("\n), ").filter_map(part).collect();
+    let mut parts: Vec<_> = parts.split("\n), ").filter_map(part).collect();
+    if !known_payments && let Some(at) = parts.iter().position(|of| of.starts_with("payments ")) {
+        // The persons always stay.
+        parts.swap(at, at + 1);
+    }
     format!("WITH {}\n)\nINSERT {changes}", parts.join("\n), "))
 }
 
@@ -394,11 +399,12 @@ mod tests {
         let of = |known| {
             let text = text(&[], known);
             let (_, payments) = text.split_once("payments AS (").unwrap();
-            let (payments, others) = payments.split_once("\n), persons AS (").unwrap();
+            let (payments, others) = payments.split_once("\n), ").unwrap();
             assert!(payments.contains("unnest($67::bigint[])"), "{payments}");
-            (payments.contains("ON CONFLICT"), tables(others).len())
+            let waits = others.contains("behind_the_one_before");
+            (payments.contains("ON CONFLICT"), waits, tables(&text).len())
         };
-        assert_eq!(of(true), (true, 6));
-        assert_eq!(of(false), (false, 6));
+        assert_eq!(of(true), (true, true, 11));
+        assert_eq!(of(false), (false, false, 11));
     }
 }
