@@ -378,7 +378,7 @@ pub async fn measure(place: &Place, ledger: &Ledger, plan: Plan, figures: &mut F
     let echo = closed_loop(&server, &requests, HOT, plan.run).await;
     server.stop().await;
 
-    place.settle().await;
+    place.calm().await;
     let server = Server::start(ledger, &key, false).await;
     // As the book alone does when it is measured.
     if plan.warm_up >= Duration::from_secs(1) {
