@@ -53,6 +53,11 @@ impl Receivers {
         self.enough.notified().await;
     }
 
+    /// Commands that somebody waits for.
+    pub(super) fn waiting_live(&self) -> usize {
+        self.live.len()
+    }
+
     /// Commands that wait.
     pub(super) fn waiting(&self) -> usize {
         self.live.len() + self.bulk.len()

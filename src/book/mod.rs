@@ -26,12 +26,12 @@
 //!
 //! **Ahead.** As soon as enough has queued, the next batch is read, decided and inserted while
 //! the one before it is being committed; and when nothing is under way and enough waits for two
-//! batches, each takes half. Two of 32 beside each other are done before one of 64. Before the payments and what else both may change it
-//! waits for that one's lock, since it may be inserted sooner; and it commits when the one before
-//! has: had that one failed, another server's batch could have taken the same numbers. If it
-//! was there before that one had begun, it is written once more. Not ahead go batches that
-//! ask for a sum or a search, which would miss what is not committed yet, and answers that
-//! repeat another one.
+//! batches, each takes half: two of 32 beside each other are done before one of 64. Before what
+//! both may change, payments too if one was there before, it waits for that one's lock, since
+//! it may be inserted sooner; and it commits when the one before has: had that one failed,
+//! another server's batch could have taken the same numbers. If it was there before that one
+//! had begun, it is written once more. Not ahead go batches that ask for a sum or a search,
+//! which would miss what is not committed yet, and answers that repeat another one.
 //!
 //! **Turns.** Servers that went ahead on one campaign at once would refuse each other's
 //! batches. Once they have noticed each other one of them takes the turn and goes ahead. The
@@ -61,9 +61,9 @@
 //! it: otherwise rows that were inserted ahead and the head's lock could wait for each other.
 //!
 //! **What bounds a batch** is the cap, and that enough for two becomes two: while one batch is
-//! written the next one queues, whoever was just answered may ask again before it begins, and
-//! what comes while a lock is taken still joins it. So batches grow with the load by themselves, and a command
-//! that finds the queue empty waits for nothing. A batch of one runs the same code.
+//! written the next one queues, whoever it answers may ask again before that begins, and what
+//! comes while a lock is taken still joins it. So batches grow with the load by themselves, and
+//! a command that finds the queue empty waits for nothing. A batch of one runs the same code.
 //!
 //! **What a posting costs** is nearly all the database's. Of the time of a full batch
 //! of two-line postings under the lock three quarters go into its statement, two fifths of
@@ -140,8 +140,8 @@ pub struct Settings {
     pub batch_cap: usize,
     /// The most commands that wait for one campaign.
     pub queue: usize,
-    /// How many commands have to wait for a second batch to begin while one is written; at
-    /// least 1.
+    /// How many commands have to wait for a second batch to begin while one is written, at least
+    /// 1. When twice as many wait and nothing is written, two begin.
     pub ahead: usize,
     /// How long a campaign's task waits for more before it ends.
     pub idle: Duration,

@@ -123,7 +123,7 @@ impl Book {
     /// A second batch is begun beside the first when it will be worth its statement: a smaller
     /// one does better to wait and to grow.
     fn may_go_ahead(&self) -> bool {
-        self.queues.waiting() >= self.shared.settings.ahead && self.has_room()
+        self.queues.waiting() >= self.shared.settings.ahead.max(1) && self.has_room()
     }
 
     /// Waits until the oldest batch under way has landed, or enough waits for another one.
@@ -144,12 +144,12 @@ impl Book {
 
     /// The most commands of the next batch. When nothing is under way and enough waits for two
     /// batches, each takes half: whoever comes back from the first is taken up while the second
-    /// is being written, and so they stay apart.
+    /// is being written, and so they stay apart. Items of a run do not count: they fly alone.
     fn share(&self) -> usize {
         let Settings {
             batch_cap, ahead, ..
         } = self.shared.settings;
-        let waiting = self.queues.waiting() + 1;
+        let waiting = self.queues.waiting_live() + 1;
         if self.aloft.is_empty() && self.has_room() && waiting >= 2 * ahead {
             batch_cap.min(waiting.div_ceil(2))
         } else {

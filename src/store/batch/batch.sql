@@ -2,8 +2,8 @@
 -- round trip. A part that has no rows is left out of the text, since PostgreSQL would
 -- open its table and fire its triggers for nothing; statement.rs cuts the text at its
 -- parts' names. Where no payment was there before, it also cuts off what is to become of
--- those, or PostgreSQL would look for each of them first; and they do not wait for the batch
--- before then, which can have changed none of them.
+-- those, or PostgreSQL would look for each of them first, and moves the part behind the
+-- persons', which is to say before the wait.
 --
 -- Arrays are unnested side by side in the select list: in FROM each would be kept as a
 -- table of its own first, which takes twice as long.
@@ -11,10 +11,9 @@
 -- The order matters. PostgreSQL carries out the main insert first, then the parts from
 -- the last to the first, and then fires their triggers in that order: changes before
 -- what belongs to them, accounts and headers before lines. Did it otherwise, they would
--- refuse the batch. Rows that the batch before this one may have changed too come last,
--- from the payments on: while that one is not committed, everything before them is inserted
--- beside it. The persons before them always stay, and wait for that one, also when there
--- are no rows.
+-- refuse the batch. Rows that the batch before this one may have changed too come last: while
+-- that one is not committed, everything before them is inserted beside it. The persons before
+-- them always stay, and wait for that one, also when there are no rows.
 --
 -- The campaign's lock is taken first, for whoever works under the head's lock, and this
 -- batch's own, for the batch that comes behind it. Before the rows that both may change,
