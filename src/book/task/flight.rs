@@ -132,9 +132,7 @@ impl Book {
             match landing {
                 Ok(Landing::Committed(held, answered)) => {
                     self.keep_connection(held);
-                    if !self.may_go_ahead() {
-                        self.let_callers_ask(answered).await;
-                    }
+                    self.let_callers_ask(answered).await;
                 }
                 Ok(Landing::Unknown) => came_through = false,
                 Ok(Landing::Refused(held, items)) => {
