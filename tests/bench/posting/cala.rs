@@ -69,7 +69,7 @@ impl Cala {
         let nth = self.databases.fetch_add(1, Ordering::Relaxed);
         let database = format!("cala_{nth}");
         place.empty(&database).await;
-        place.settle().await;
+        place.settle(&database).await;
         let output = Command::new(&self.program)
             .args(["--database", &place.url("postgres", &database)])
             .args(["--mode", mode, "--tasks", "64", "--postings", "1000000"])

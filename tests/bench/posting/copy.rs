@@ -13,6 +13,9 @@ use crate::{
     place::{Place, execute},
 };
 
+/// What its database is called.
+pub const DATABASE: &str = "copied";
+
 /// Changes in one batch.
 const BATCH: i64 = 1_000;
 /// The most batches that are copied in one run.
@@ -43,8 +46,8 @@ pub struct Copies {
 
 impl Copies {
     pub async fn found(place: &Place) -> Self {
-        place.database("copied").await;
-        let mut connection = place.superuser("copied").await;
+        place.database(DATABASE).await;
+        let mut connection = place.superuser(DATABASE).await;
         // What refers to the tables that are emptied, and has no rows here.
         execute(&mut connection, "DROP TABLE refund").await;
         for (table, _) in TABLES {
@@ -55,7 +58,7 @@ impl Copies {
             .await;
         }
         Self {
-            url: place.url("postgres", "copied"),
+            url: place.url("postgres", DATABASE),
             taken: HashMap::new(),
         }
     }

@@ -372,6 +372,7 @@ pub async fn measure(place: &Place, ledger: &Ledger, plan: Plan, figures: &mut F
         ledger: ledger.clone(),
         next: Arc::new(AtomicU64::new(Uuid::now_v7().as_u64_pair().1)),
     };
+    place.settle(&ledger.database).await;
     // One after the other: an idle server's process would still wake up now and then.
     let server = Server::start(ledger, &key, true).await;
     closed_loop(&server, &requests, HOT, plan.warm_up).await;
@@ -381,9 +382,9 @@ pub async fn measure(place: &Place, ledger: &Ledger, plan: Plan, figures: &mut F
     // As the book alone does when it is measured; a rough answer has no time for it.
     let meets = plan.warm_up >= Duration::from_secs(1);
     if meets {
-        place.calm().await;
+        place.calm(&ledger.database).await;
     } else {
-        place.settle().await;
+        place.settle(&ledger.database).await;
     }
     let server = Server::start(ledger, &key, false).await;
     if meets {
@@ -403,7 +404,7 @@ pub async fn measure(place: &Place, ledger: &Ledger, plan: Plan, figures: &mut F
     streams(&server, &requests, plan.warm_up).await;
     let stream = streams(&server, &requests, plan.run).await;
     server.stop().await;
-    place.settle().await;
+    place.settle(&ledger.database).await;
     let book = ledger.alone(Kind::Payment, HOT, plan).await.per_second();
 
     figures.rate("unary echo, 4096 in flight", echo);

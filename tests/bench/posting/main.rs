@@ -81,7 +81,7 @@ struct Arguments {
     /// Entries of the large ledger.
     #[arg(long, default_value_t = 10_000_000)]
     entries: u64,
-    /// Rounds; 5, or 1 with --quick.
+    /// Rounds; 3, or 1 with --quick.
     #[arg(long)]
     rounds: Option<usize>,
     /// Passed by cargo.
@@ -126,7 +126,7 @@ async fn compare(arguments: Arguments) {
     let plan = Plan {
         rounds: arguments
             .rounds
-            .unwrap_or(if arguments.quick { 1 } else { 4 }),
+            .unwrap_or(if arguments.quick { 1 } else { 3 }),
         warm_up: Duration::from_millis(if arguments.quick { 250 } else { 1_000 }),
         run: Duration::from_millis(if arguments.quick { 750 } else { 3_000 }),
     };
@@ -207,15 +207,15 @@ async fn rounds(place: &Place, plan: Plan, quick: bool, only: Option<&str>, figu
     for round in 1..=plan.rounds {
         println!("round {round} of {}", plan.rounds);
         if two_lines {
-            place.settle().await;
+            place.settle(copy::DATABASE).await;
             let copy = copies.run(Kind::Posting).await;
-            place.settle().await;
+            place.settle(&hot.database).await;
             let book = hot.alone(Kind::Posting, HOT, plan).await;
-            place.settle().await;
+            place.settle(&hot.database).await;
             let book64 = hot.alone(Kind::Posting, 64, plan).await;
-            place.settle().await;
+            place.settle(naive::DATABASE).await;
             let naive_best = naive.run(best, plan).await;
-            place.settle().await;
+            place.settle(naive::DATABASE).await;
             let naive64 = naive.run(64, plan).await;
             figures.rate("two-line postings, book, 4096 callers", book.per_second());
             figures.rate("two-line postings, book, 64 callers", book64.per_second());
@@ -237,30 +237,29 @@ async fn rounds(place: &Place, plan: Plan, quick: bool, only: Option<&str>, figu
             }
         }
         if payments {
-            place.settle().await;
+            place.settle(copy::DATABASE).await;
             let copy = copies.run(Kind::Payment).await;
-            place.settle().await;
+            place.settle(&paid.database).await;
             let book = paid.alone(Kind::Payment, HOT, plan).await;
             figures.rate("payments, book, 4096 callers", book.per_second());
             figures.rate("payments, raw COPY", copy);
             figures.count("batch of payments", book.batch());
             figures.condition("time of a batch, payments, 4096 callers", book.split());
             figures.ratio("payment_vs_copy", book.per_second(), copy);
-            place.settle().await;
+            place.settle(&mixed.database).await;
             let mix = mixed.alone(Kind::Mix, HOT, plan).await;
             figures.rate("realistic mix, book, 4096 callers", mix.per_second());
         }
         if two {
-            place.settle().await;
+            place.settle(&paid.database).await;
             let one = paid.servers(1, Kind::Payment, plan).await;
-            place.settle().await;
+            place.settle(&paid.database).await;
             let both = paid.servers(2, Kind::Payment, plan).await;
             figures.rate("payments, one server", one);
             figures.rate("payments, two servers", both);
             figures.ratio("two_servers_vs_one", both, one);
         }
         if front {
-            place.settle().await;
             front::measure(place, &served, plan, figures).await;
         }
     }

@@ -18,6 +18,9 @@ use crate::{
     place::{Place, execute},
 };
 
+/// What its database is called.
+pub const DATABASE: &str = "naive";
+
 const SCHEMA: &str = "
 CREATE TABLE balance (account int PRIMARY KEY, balance bigint NOT NULL) WITH (fillfactor = 50);
 CREATE TABLE entry (
@@ -42,11 +45,11 @@ pub struct Naive {
 
 impl Naive {
     pub async fn found(place: &Place) -> Self {
-        place.empty("naive").await;
-        let mut connection = place.superuser("naive").await;
+        place.empty(DATABASE).await;
+        let mut connection = place.superuser(DATABASE).await;
         execute(&mut connection, SCHEMA).await;
         Self {
-            url: place.url("postgres", "naive"),
+            url: place.url("postgres", DATABASE),
             next: Arc::default(),
         }
     }

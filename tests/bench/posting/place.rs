@@ -65,11 +65,22 @@ impl Place {
             .unwrap()
     }
 
-    /// Waits until what earlier runs left to the operating system is on the disk: whoever
-    /// comes next would wait for it in their place. No checkpoint: after one the first change
+    /// Waits until what earlier runs left to the operating system is on the disk, and leaves it
+    /// to autovacuum to work in the database that is measured next: whoever comes next would
+    /// wait for the others' in their place. No checkpoint: after one the first change
     /// of every page logs it whole, which a server in use goes through once in a quarter of
     /// an hour.
-    pub async fn settle(&self) {
+    pub async fn settle(&self, measured: &str) {
+        let mut connection = self.superuser("postgres").await;
+        let databases = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate";
+        let databases: Vec<String> = sqlx::query_scalar(databases)
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        for database in databases {
+            let mut connection = self.superuser(&database).await;
+            execute(&mut connection, &vacuumed(database == measured)).await;
+        }
         tokio::task::spawn_blocking(nix::unistd::sync)
             .await
             .unwrap();
@@ -78,10 +89,10 @@ impl Place {
     /// Ends the checkpoint that other contenders' thousands of postings have brought about; one is
     /// under way nearly all the time otherwise. For whoever touches every page before it is
     /// measured, as a front does that meets every member.
-    pub async fn calm(&self) {
+    pub async fn calm(&self, measured: &str) {
         let mut connection = self.superuser("postgres").await;
         execute(&mut connection, "CHECKPOINT").await;
-        self.settle().await;
+        self.settle(measured).await;
     }
 
     /// What one fdatasync of a small write takes here, in milliseconds: the median of 200.
@@ -114,6 +125,29 @@ impl Place {
         self.cluster.stop().await.unwrap();
         std::fs::remove_dir_all(self.directory).unwrap();
     }
+}
+
+/// Has autovacuum look after a database's tables, or leave them alone.
+fn vacuumed(yes: bool) -> String {
+    let (setting, isnt_so) = if yes {
+        ("RESET (autovacuum_enabled)", "coalesce(reloptions, '{}')")
+    } else {
+        (
+            "SET (autovacuum_enabled = false)",
+            "NOT coalesce(reloptions, '{}')",
+        )
+    };
+    format!(
+        "DO $$ DECLARE of_these regclass; BEGIN
+            FOR of_these IN
+                SELECT oid FROM pg_class
+                WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+                    AND {isnt_so} @> '{{autovacuum_enabled=false}}'
+            LOOP
+                EXECUTE format('ALTER TABLE %s {setting}', of_these);
+            END LOOP;
+        END $$"
+    )
 }
 
 /// Runs statements, in one simple query.
