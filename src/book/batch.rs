@@ -136,7 +136,9 @@ pub(super) fn decide(
         let outcome = world.execute(command, now);
         Some(outcome.map_err(|rejection| without_outcome(campaign, &command.method, &rejection)))
     });
-    Outcomes(outcomes.collect())
+    let outcomes = Outcomes(outcomes.collect());
+    world.end_batch(rand::random());
+    outcomes
 }
 
 fn answer(

@@ -21,17 +21,19 @@
 //!
 //! **The fence.** A batch is decided without a lock, on the world as the last batch left it.
 //! Changes are numbered without a gap, and the database refuses a batch whose first change
-//! is not the campaign's next one; so what is accepted was decided on what was so. A refused
-//! batch has recorded nothing, and is decided again under the head's lock.
+//! is not the campaign's next one, or that was decided on another batch than the last; so what is
+//! accepted was decided on what was so. A refused batch has recorded nothing, and is decided
+//! again under the head's lock.
 //!
 //! **Ahead.** As soon as enough has queued, the next batch is read, decided and inserted while
-//! the one before it is being committed; and when nothing is under way and enough waits for two
-//! batches, each takes half: two of 32 beside each other are done before one of 64. Before what
+//! the one before it is being committed; and what waits and is under way they share in halves:
+//! two of 32 beside each other are done before one of 64. Before what
 //! both may change, payments too if one was there before, it waits for that one's lock, since
-//! it may be inserted sooner; and it commits when the one before has: had that one failed,
-//! another server's batch could have taken the same numbers. If it was there before that one
-//! had begun, it is written once more. Not ahead go batches that ask for a sum or a search,
-//! which would miss what is not committed yet, and answers that repeat another one.
+//! it may be inserted sooner. It says which batch it was decided on, and the database refuses it
+//! on any other: had that one failed, another server's could have taken the same numbers. If it
+//! was there before that one had begun, it is written once more. Not ahead go batches that ask
+//! for a sum or a search, which would miss what is not committed yet, and answers that repeat
+//! another one.
 //!
 //! **Turns.** Servers that went ahead on one campaign at once would refuse each other's
 //! batches. Once they have noticed each other one of them takes the turn and goes ahead. The
@@ -141,7 +143,7 @@ pub struct Settings {
     /// The most commands that wait for one campaign.
     pub queue: usize,
     /// How many commands have to wait for a second batch to begin while one is written, at least
-    /// 1. When twice as many wait and nothing is written, two begin.
+    /// 1. When twice as many wait or are being written, two batches share them.
     pub ahead: usize,
     /// How long a campaign's task waits for more before it ends.
     pub idle: Duration,
@@ -400,6 +402,7 @@ impl Books {
                 account: 0,
                 recorded_at: None,
                 digest: [0; 32],
+                batch: 0,
             });
             let now = not_before(shared.clock.now(), head.recorded_at);
             let mut needs = Needs::of([command]);

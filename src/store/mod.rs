@@ -98,14 +98,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the numbers of a batch's changes or entries do not follow the campaign's last
-    /// ones: another batch has taken them, or the one before it is not there yet.
+    /// Whether the batch does not follow the campaign's last one, by the numbers of its changes or
+    /// entries or by what it was decided on: another batch has come between, or the one before it
+    /// is not there yet.
     pub(crate) fn is_out_of_turn(&self) -> bool {
         let Self::Refused { constraint, .. } = self else {
             return false;
         };
         constraint == "a_change_names_the_next_entries"
             || constraint == "change_numbers_are_dense_and_time_goes_on"
+            || constraint == "a_batch_follows_what_it_was_decided_on"
     }
 
     /// Whether the database took it back itself, so that it stood in nobody's way: it can be
@@ -197,6 +199,9 @@ impl Store {
             ("idle_in_transaction_session_timeout", "60s"),
             ("default_transaction_read_only", "on"),
             ("statement_timeout", "15min"),
+            // A check sorts every line and snapshot of a campaign: with the server's usual 4 MB
+            // it would do so on the disk.
+            ("work_mem", "32MB"),
         ];
         Self::connect_with(url, most, settings).await
     }

@@ -270,6 +270,78 @@ async fn the_next_batch_begins_while_one_is_written() {
     tester.must_be_clean(&campaign.name).await;
 }
 
+/// What waits while a batch is under way is shared with that one: two of a size are written
+/// beside each other, and not all that waits beside the few that went before.
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_beside_each_other_share_what_waits() {
+    let tester = Tester::start().await;
+    let (payments, campaign) = Payments::open(&tester).await;
+    // The first two batches from here on stop, each until it is let go.
+    let stopped = "CREATE SEQUENCE begun;
+        GRANT USAGE ON begun TO pledgebook_app;
+        CREATE FUNCTION begins() RETURNS trigger LANGUAGE plpgsql AS
+        $$ DECLARE nth bigint := nextval('begun'); BEGIN
+            IF nth IN (2, 3) THEN PERFORM pg_advisory_xact_lock(40 + nth); END IF;
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER a_begins BEFORE INSERT ON change FOR EACH STATEMENT
+        EXECUTE FUNCTION begins()";
+    tester.database.execute("postgres", stopped).await.unwrap();
+    let store = Store::connect(&tester.database.url("pledgebook_app"), 4).await;
+    let settings = Settings {
+        ahead: 3,
+        ..Settings::default()
+    };
+    let books = Books::new(store.unwrap(), tester.clock.clone(), settings);
+    let all: Vec<Command> = (0..25)
+        .map(|n| payments.payment(&format!("ch_{n}")))
+        .collect();
+    // What a book begins with is written under the lock.
+    submit(&books, payments.campaign, &all[..1]).await;
+    let pool = tester.database.pool("postgres").await;
+    let mut stops = Vec::new();
+    for lock in [42, 43] {
+        let mut stop = pool.begin().await.unwrap();
+        let lock = format!("SELECT FROM pg_advisory_xact_lock({lock})");
+        let lock = sqlx::query(sqlx::AssertSqlSafe(lock));
+        lock.execute(&mut *stop).await.unwrap();
+        stops.push(stop);
+    }
+    let begun = async |how_many: i64| {
+        while count(&tester, "SELECT last_value FROM begun").await < how_many {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let mut answers = Vec::new();
+    for (nth, commands) in [(2, &all[1..2]), (3, &all[2..5])] {
+        let mut asked = Box::pin(submit(&books, payments.campaign, commands));
+        assert!(futures::poll!(&mut asked).is_pending());
+        answers.push(asked);
+        begun(nth).await;
+    }
+    let mut asked = Box::pin(submit(&books, payments.campaign, &all[5..]));
+    assert!(futures::poll!(&mut asked).is_pending());
+    answers.push(asked);
+    for (stop, nth) in stops.into_iter().zip([4, 5]) {
+        stop.rollback().await.unwrap();
+        begun(nth).await;
+    }
+    for answer in futures::future::join_all(answers).await.concat() {
+        assert!(matches!(answer, Ok(Outcome::Done(_))), "{answer:?}");
+    }
+    let sizes: Vec<i64> = sqlx::query_scalar(
+        "SELECT count(*)
+         FROM (SELECT count(batch) OVER (ORDER BY change_no) AS nth FROM change) AS of_a_batch
+         GROUP BY nth ORDER BY nth",
+    )
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    // The three under way and the twenty that wait are 23.
+    assert_eq!(sizes[sizes.len() - 4..], [1, 3, 12, 8]);
+    tester.must_be_clean(&campaign.name).await;
+}
+
 /// What becomes of a payment is decided on the payment as it is in the database and on the
 /// pledge as it was kept, until the fence says that another server has written meanwhile.
 #[tokio::test(flavor = "multi_thread")]

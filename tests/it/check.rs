@@ -168,10 +168,18 @@ const TAMPERED: &[(&str, &[&str])] = &[
         "UPDATE line SET payment_id = NULL WHERE campaign_id = $1 AND entry_no = 3",
         &["digest_chain", "money_names_its_payment", "payment_money"],
     ),
+    (
+        "UPDATE campaign_head SET batch = batch + 1 WHERE campaign_id = $1",
+        &["head_is_the_last"],
+    ),
+    (
+        "UPDATE change SET follows = follows + 1 WHERE campaign_id = $1 AND change_no = 3",
+        &["batches_follow"],
+    ),
     // Numbers without a gap.
     (
         "DELETE FROM change WHERE campaign_id = $1 AND change_no = 6",
-        &["change_numbers_are_dense"],
+        &["change_numbers_are_dense", "batches_follow"],
     ),
     (
         "UPDATE change SET recorded_at = recorded_at + interval '1 year'

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::{
-    Book,
+    Aloft, Book,
     flight::{Flight, not_accepted},
     not_available, write,
 };
@@ -52,8 +52,10 @@ impl Book {
                     items,
                     outcomes,
                 };
-                self.aloft
-                    .push_back(tokio::spawn(flight.written(held, statement)));
+                self.aloft.push_back(Aloft {
+                    commands: flight.items.len(),
+                    landing: tokio::spawn(flight.written(held, statement)),
+                });
             }
             Ok((held, Prepared::World(world), outcomes)) => {
                 // It repeats answers that have to be committed first, or changes what is

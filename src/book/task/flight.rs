@@ -65,34 +65,24 @@ impl Flight {
     }
 }
 
-/// Writes a batch that was decided on one that is not committed yet. It commits when that
-/// one has: had that one failed, another server's batch could have taken the same numbers,
-/// and this one's would follow them. False when it has not.
+/// Writes a batch that was decided on one that is not committed yet, and says which; the
+/// database refuses it unless that one has been. False when it never was.
 async fn written_behind(
     behind: oneshot::Receiver<()>,
     held: &mut Held,
     statement: batch::Statement,
 ) -> Result<bool, StoreError> {
-    let mut tx = held.begin().await?;
-    let written = statement.clone().execute(&mut tx).await;
-    let too_early = match &written {
-        Ok(()) => false,
-        Err(error) => error.is_out_of_turn() || error.gave_way(),
-    };
-    if !too_early {
-        written?;
+    match held.carry_out(statement.clone()).await {
+        Err(error) if error.is_out_of_turn() || error.gave_way() => {
+            let came_through = behind.await.is_ok();
+            if came_through {
+                // It was there before the one before it, which had yet to begin.
+                held.carry_out(statement).await?;
+            }
+            Ok(came_through)
+        }
+        written => written.map(|()| true),
     }
-    let came_through = behind.await.is_ok();
-    if came_through && !too_early {
-        tx.commit().await?;
-        return Ok(true);
-    }
-    tx.rollback().await?;
-    if came_through {
-        // It was there before the one before it, which had yet to begin.
-        held.carry_out(statement).await?;
-    }
-    Ok(came_through)
 }
 
 pub(super) fn not_accepted(campaign: CampaignId, error: &StoreError, items: &[Item]) {
@@ -117,7 +107,7 @@ impl Book {
         let Some(oldest) = self.aloft.pop_front() else {
             return true;
         };
-        let landing = oldest.await;
+        let landing = oldest.landing.await;
         self.landed(landing).await
     }
 
@@ -149,7 +139,7 @@ impl Book {
             if !refused.is_empty()
                 && let Some(oldest) = self.aloft.pop_front()
             {
-                next = Some(oldest.await);
+                next = Some(oldest.landing.await);
             }
         }
         if !came_through {

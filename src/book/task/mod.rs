@@ -67,9 +67,15 @@ struct Book {
     /// Connections that wait for the next batch.
     connections: Vec<Held>,
     /// Batches that are being written, in order.
-    aloft: VecDeque<JoinHandle<Landing>>,
+    aloft: VecDeque<Aloft>,
     /// Told when the last of them is committed; dropped when it is not.
     committed: Option<oneshot::Receiver<()>>,
+}
+
+/// A batch that is being written.
+struct Aloft {
+    commands: usize,
+    landing: JoinHandle<Landing>,
 }
 
 /// Batch after batch until there is nothing to do.
@@ -134,7 +140,7 @@ impl Book {
         };
         tokio::select! {
             biased;
-            landing = oldest => {
+            landing = &mut oldest.landing => {
                 self.aloft.pop_front();
                 self.landed(landing).await;
             }
@@ -142,16 +148,19 @@ impl Book {
         }
     }
 
-    /// The most commands of the next batch. When nothing is under way and enough waits for two
-    /// batches, each takes half: whoever comes back from the first is taken up while the second
-    /// is being written, and so they stay apart. Items of a run do not count: they fly alone.
+    /// The most commands of the next batch. Two that are written beside each other had better be
+    /// of one size, since a large one is not done sooner for a small one beside it. So each takes
+    /// half of what waits and is under way, when that is enough for two. Whoever comes back from
+    /// the first is taken up while the second is being written. Items of a run do not count: they
+    /// fly alone.
     fn share(&self) -> usize {
         let Settings {
             batch_cap, ahead, ..
         } = self.shared.settings;
-        let waiting = self.queues.waiting_live() + 1;
-        if self.aloft.is_empty() && self.has_room() && waiting >= 2 * ahead {
-            batch_cap.min(waiting.div_ceil(2))
+        let aloft: usize = self.aloft.iter().map(|batch| batch.commands).sum();
+        let all = aloft + self.queues.waiting_live() + 1;
+        if all >= 2 * ahead && (aloft > 0 || self.has_room()) {
+            batch_cap.min(all.div_ceil(2))
         } else {
             batch_cap
         }

@@ -48,6 +48,8 @@ pub struct Written {
     pub accounts: Vec<(i32, AccountKey)>,
     /// Outcomes, in order.
     pub changes: Vec<ChangeRow>,
+    /// What the batch called itself on which they were decided.
+    pub follows: i64,
     /// History, in order.
     pub history: Vec<HistoryRow>,
     /// Entries, in order.
@@ -98,6 +100,7 @@ impl Written {
         let Self {
             accounts: _,
             changes: _,
+            follows: _,
             history: _,
             entries: _,
             tally: _,
@@ -225,6 +228,13 @@ impl World {
             signature_emails: HashMap::new(),
             owners: HashSet::new(),
             written: Written::default(),
+        }
+    }
+
+    /// What was decided is one batch, and calls itself so, unless there is nothing to record.
+    pub fn end_batch(&mut self, name: i64) {
+        if !self.written.changes.is_empty() {
+            self.written.follows = std::mem::replace(&mut self.head.batch, name);
         }
     }
 

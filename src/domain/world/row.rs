@@ -34,6 +34,8 @@ pub struct Head {
     pub recorded_at: Option<OffsetDateTime>,
     /// The digest after the last entry.
     pub digest: Digest,
+    /// What the last batch calls itself: a number at random, 0 before the first.
+    pub batch: i64,
 }
 
 /// An account with its number and balance.

@@ -71,6 +71,7 @@ macro_rules! rules {
 const RULES: &[(&str, &str)] = rules![
     "head_is_the_last",
     "change_numbers_are_dense",
+    "batches_follow",
     "entry_numbers_are_dense",
     "account_numbers_are_dense",
     "entries_tile_the_changes",

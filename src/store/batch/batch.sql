@@ -105,9 +105,11 @@ WITH tally AS (
     SELECT $1, unnest($14::int[]), unnest($15::smallint[]), unnest($16::text[]), unnest($17::uuid[])
 )
 INSERT INTO change (campaign_id, change_no, request_id, method, principal, fields, recorded_at,
-    first_entry_no, last_entry_no, same_as_change_no, refusal, reason, history)
+    first_entry_no, last_entry_no, same_as_change_no, refusal, reason, history, batch, follows)
 SELECT $1, unnest($2::bigint[]), unnest($3::uuid[]), unnest($4::text[]), unnest($5::text[]),
     unnest($6::bytea[]), unnest($7::timestamptz[]), unnest($8::bigint[]), unnest($9::bigint[]),
     unnest($10::bigint[]), unnest($11::text[])::json, unnest($12::text[]),
-    unnest($13::text[])::json
+    unnest($13::text[])::json,
+    -- Of the first one. Side by side, the shorter ones end in NULL.
+    unnest(ARRAY[$109::bigint]), unnest(ARRAY[$110::bigint])
 FROM (SELECT pg_advisory_xact_lock_shared($106), pg_advisory_xact_lock($107)) AS beside_others

@@ -298,7 +298,9 @@ pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
         tally.certificates,
         campaign_lock(world.id),
         batch_lock(world.id, last),
-        batch_lock(world.id, before)
+        batch_lock(world.id, before),
+        world.head.batch,
+        written.follows
     );
     let rows = query.take_arguments();
     let rows = rows.map_err(|error| StoreError::Fault(sqlx::Error::Encode(error)))?;

@@ -54,7 +54,7 @@ impl Store {
 macro_rules! head {
     ($connection:ident, $from:literal, $lock:literal, $campaign:ident $(, $more:expr)*) => {{
         let row = sqlx::query!(
-            r#"SELECT change_no, entry_no, account_no, digest,
+            r#"SELECT change_no, entry_no, account_no, digest, batch,
                       NULLIF(recorded_at, '-infinity') AS "recorded_at?"
                FROM "#
                 + $from
@@ -71,6 +71,7 @@ macro_rules! head {
                 account: row.account_no,
                 recorded_at: row.recorded_at,
                 digest: digest(row.digest)?,
+                batch: row.batch,
             })
         })
         .transpose()

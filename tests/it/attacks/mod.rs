@@ -77,9 +77,10 @@ impl Books {
         });
         format!(
             "INSERT INTO change (campaign_id, change_no, request_id, method, principal, fields,
-                recorded_at, first_entry_no, last_entry_no)
-             VALUES ('{}', {number}, gen_random_uuid(), 'Attack', 'attacker', '', {at}, {first}, {last})",
-            self.id
+                recorded_at, batch, follows, first_entry_no, last_entry_no)
+             VALUES ('{id}', {number}, gen_random_uuid(), 'Attack', 'attacker', '', {at}, 7,
+                (SELECT batch FROM campaign_head WHERE campaign_id = '{id}'), {first}, {last})",
+            id = self.id
         )
     }
 

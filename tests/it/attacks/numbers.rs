@@ -23,6 +23,7 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
     let complete = Rule("lines_complete_their_entry");
     let has_lines = Rule("an_entry_has_its_lines");
     let dense = Rule("change_numbers_are_dense_and_time_goes_on");
+    let follows_its_batch = Rule("a_batch_follows_what_it_was_decided_on");
     let made = |refusal: &str, history: &str| {
         b.change(None)
             .replacen("last_entry_no)", "last_entry_no, refusal, history)", 1)
@@ -172,6 +173,33 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
             )],
             Breaks("change_numbers_are_dense_and_time_goes_on"),
             from_ref(&dense),
+        ),
+        attack(
+            "a batch that was decided on another one than the last",
+            [b.change(None)
+                .replacen("SELECT batch", "SELECT batch + 1", 1)],
+            Breaks("a_batch_follows_what_it_was_decided_on"),
+            from_ref(&follows_its_batch),
+        ),
+        attack(
+            "a batch that does not say on what it was decided",
+            [b.change(None)
+                .replacen("SELECT batch", "SELECT NULL::bigint", 1)],
+            Breaks("a_batch_follows_what_it_was_decided_on"),
+            from_ref(&follows_its_batch),
+        ),
+        attack(
+            "two batches in one statement",
+            [format!(
+                "{}, {}",
+                b.change(None),
+                b.change_at(change + 1, None, &now)
+                    .split_once("VALUES ")
+                    .unwrap()
+                    .1
+            )],
+            Breaks("a_batch_follows_what_it_was_decided_on"),
+            from_ref(&follows_its_batch),
         ),
         attack(
             "changes of two campaigns in one statement",

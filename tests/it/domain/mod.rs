@@ -75,6 +75,7 @@ impl Walk {
             account: 0,
             recorded_at: None,
             digest: [0; 32],
+            batch: 0,
         };
         let mut walk = Self {
             world: World::new(CampaignId::mint(), head),
