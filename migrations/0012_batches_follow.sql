@@ -5,8 +5,8 @@
 -- else, and a batch is one round trip.
 
 ALTER TABLE campaign_head
-    -- What the last batch calls itself: a number at random, 0 before the first. Only the trigger
-    -- moves it; `fence` stays as what lets the application lock the row.
+    -- What the last batch calls itself: a number at random, 0 before the first that does. Only
+    -- the trigger moves it; `fence` stays as what lets the application lock the row.
     ADD COLUMN batch bigint NOT NULL DEFAULT 0;
 
 ALTER TABLE change
@@ -29,7 +29,8 @@ BEGIN
             min(first_entry_no) AS first_entry_no, max(last_entry_no) AS last_entry_no,
             sum(last_entry_no - first_entry_no + 1) AS entries, count(*) OVER () AS campaigns,
             max(batch) AS batch, max(follows) AS follows,
-            count(batch) = 1 AND count(follows) = 1 AS are_a_batch
+            count(batch) = 1 AND count(follows) = 1 AND min(change_no) = min(change_no)
+                FILTER (WHERE batch IS NOT NULL AND follows IS NOT NULL) AS are_a_batch
         FROM recorded GROUP BY campaign_id
     ) AS given
     WHERE campaign_head.campaign_id = given.campaign_id AND given.campaigns = 1

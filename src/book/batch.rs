@@ -53,9 +53,9 @@ impl Receivers {
         self.enough.notified().await;
     }
 
-    /// Commands that somebody waits for.
-    pub(super) fn waiting_live(&self) -> usize {
-        self.live.len()
+    /// Whether items of a run wait.
+    pub(super) fn has_items(&self) -> bool {
+        !self.bulk.is_empty()
     }
 
     /// Commands that wait.

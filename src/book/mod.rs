@@ -58,7 +58,7 @@
 //! **Under the lock** (begin and lock, read, decide, write, commit) work the first batch and
 //! any other whose world was not kept, what was refused, and a batch that came to nothing but
 //! faults, which no fence has seen. What was kept is used when the head that was locked is
-//! the one that was left behind, number for number and digest for digest, or follows it. Who
+//! the one that was left behind, number for number and by name, or follows it. Who
 //! works under the lock holds the campaign's advisory lock alone, and who goes ahead shares
 //! it: otherwise rows that were inserted ahead and the head's lock could wait for each other.
 //!

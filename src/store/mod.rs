@@ -199,9 +199,6 @@ impl Store {
             ("idle_in_transaction_session_timeout", "60s"),
             ("default_transaction_read_only", "on"),
             ("statement_timeout", "15min"),
-            // A check sorts every line and snapshot of a campaign: with the server's usual 4 MB
-            // it would do so on the disk.
-            ("work_mem", "32MB"),
         ];
         Self::connect_with(url, most, settings).await
     }

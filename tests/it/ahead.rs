@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use pledgebook::{
     book::{BookError, Books, Settings},
     domain::{Action, Command, Fingerprint, Money, Outcome, Payer, Receipt, payment},
-    id::{CampaignId, MoneyAccountId, PaymentId, PledgeId, RequestId},
+    id::{CampaignId, MoneyAccountId, PaymentId, PledgeId, RequestId, SignatureId},
     money::Amount,
     store::Store,
 };
@@ -270,10 +270,9 @@ async fn the_next_batch_begins_while_one_is_written() {
     tester.must_be_clean(&campaign.name).await;
 }
 
-/// What waits while a batch is under way is shared with that one: two of a size are written
-/// beside each other, and not all that waits beside the few that went before.
-#[tokio::test(flavor = "multi_thread")]
-async fn batches_beside_each_other_share_what_waits() {
+/// The sizes of the last batches, when one of 1 and one of 3 are under way and 20 commands wait,
+/// and so many items of a run.
+async fn sizes_beside_items(items: u8) -> Vec<i64> {
     let tester = Tester::start().await;
     let (payments, campaign) = Payments::open(&tester).await;
     // The first two batches from here on stop, each until it is let go.
@@ -322,13 +321,31 @@ async fn batches_beside_each_other_share_what_waits() {
     let mut asked = Box::pin(submit(&books, payments.campaign, &all[5..]));
     assert!(futures::poll!(&mut asked).is_pending());
     answers.push(asked);
+    let mut worked = Vec::new();
+    for n in 0..items {
+        let sign = Action::Sign {
+            signature: SignatureId(Uuid::now_v7()),
+            display_name: format!("Supporter {n}"),
+            email: format!("{n}@example.org"),
+            email_hash: [n; 32],
+        };
+        let item = books.queue_item(payments.campaign, command("Sign", sign));
+        worked.push(item.await.unwrap());
+    }
     for (stop, nth) in stops.into_iter().zip([4, 5]) {
         stop.rollback().await.unwrap();
-        begun(nth).await;
+        // With items it may wait for those that are under way before it begins.
+        if items == 0 {
+            begun(nth).await;
+        }
     }
     for answer in futures::future::join_all(answers).await.concat() {
         assert!(matches!(answer, Ok(Outcome::Done(_))), "{answer:?}");
     }
+    for item in worked {
+        assert!(matches!(item.outcome().await, Ok(Outcome::Done(_))));
+    }
+    tester.must_be_clean(&campaign.name).await;
     let sizes: Vec<i64> = sqlx::query_scalar(
         "SELECT count(*)
          FROM (SELECT count(batch) OVER (ORDER BY change_no) AS nth FROM change) AS of_a_batch
@@ -337,9 +354,22 @@ async fn batches_beside_each_other_share_what_waits() {
     .fetch_all(&pool)
     .await
     .unwrap();
+    let first = sizes.iter().position(|size| *size == 3).unwrap();
+    sizes[first - 1..].to_vec()
+}
+
+/// What waits while a batch is under way is shared with that one: two of a size are written
+/// beside each other, and not all that waits beside the few that went before.
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_beside_each_other_share_what_waits() {
     // The three under way and the twenty that wait are 23.
-    assert_eq!(sizes[sizes.len() - 4..], [1, 3, 12, 8]);
-    tester.must_be_clean(&campaign.name).await;
+    assert_eq!(sizes_beside_items(0).await, [1, 3, 12, 8]);
+}
+
+/// However many ask, a run goes on: its items are in the next batch, which takes everybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_shared_out_while_items_of_a_run_wait() {
+    assert_eq!(sizes_beside_items(5).await, [1, 3, 25]);
 }
 
 /// What becomes of a payment is decided on the payment as it is in the database and on the
@@ -360,8 +390,8 @@ async fn what_was_decided_on_a_mixture_of_old_and_new_is_decided_again() {
     tester.must_be_clean(&campaign.name).await;
 }
 
-/// Two books on one campaign, each of which believes at first that it is alone: the numbers
-/// of the changes are the fence between them.
+/// Two books on one campaign, each of which believes at first that it is alone: what a batch was
+/// decided on is the fence between them.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_servers_that_go_ahead_do_not_pass_each_other() {
     let tester = Tester::start_with(eager()).await;

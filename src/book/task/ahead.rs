@@ -1,5 +1,5 @@
 //! Deciding a batch ahead of the head's lock: what is decided on the world in memory is
-//! written without it, and the number of its first change says what it was decided on.
+//! written without it, and says on which batch it was decided.
 
 use std::sync::Arc;
 

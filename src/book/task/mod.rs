@@ -151,15 +151,15 @@ impl Book {
     /// The most commands of the next batch. Two that are written beside each other had better be
     /// of one size, since a large one is not done sooner for a small one beside it. So each takes
     /// half of what waits and is under way, when that is enough for two. Whoever comes back from
-    /// the first is taken up while the second is being written. Items of a run do not count: they
-    /// fly alone.
+    /// the first is taken up while the second is being written. Not while items of a run wait: a
+    /// batch with some of them is written alone, and had better take everybody.
     fn share(&self) -> usize {
         let Settings {
             batch_cap, ahead, ..
         } = self.shared.settings;
         let aloft: usize = self.aloft.iter().map(|batch| batch.commands).sum();
-        let all = aloft + self.queues.waiting_live() + 1;
-        if all >= 2 * ahead && (aloft > 0 || self.has_room()) {
+        let all = aloft + self.queues.waiting() + 1;
+        if all >= 2 * ahead && (aloft > 0 || self.has_room()) && !self.queues.has_items() {
             batch_cap.min(all.div_ceil(2))
         } else {
             batch_cap

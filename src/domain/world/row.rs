@@ -34,7 +34,7 @@ pub struct Head {
     pub recorded_at: Option<OffsetDateTime>,
     /// The digest after the last entry.
     pub digest: Digest,
-    /// What the last batch calls itself: a number at random, 0 before the first.
+    /// What the last batch calls itself: a number at random, 0 before the first that does.
     pub batch: i64,
 }
 

@@ -4,7 +4,7 @@
 //! handful more for what ends a campaign, and each only when the
 //! batch needs something of the kind that the world does not know yet. They run
 //! after the head's lock, so they see everything that was committed before it; or without
-//! it, and then the number of the change that is written says that nobody came between.
+//! it, and then what is written says on which batch it was decided, so that nobody came between.
 //!
 //! What is asked for is joined row by row, by its key: `LATERAL`, with an `OFFSET 0` that keeps
 //! the planner from merging it. A connection keeps the plan that it made when the tables were
@@ -187,8 +187,8 @@ pub(crate) async fn head_in_tx(tx: &mut PgConnection, campaign: CampaignId) -> R
 }
 
 /// Reads what `needs` asks for and the world does not know yet. What it knows has
-/// to be as of its head: nobody else has changed the campaign since, or the change numbers
-/// of what is decided on it will not follow.
+/// to be as of its head: nobody else has changed the campaign since, or the database will refuse
+/// what is decided on it.
 pub(crate) async fn read(
     connection: &mut PgConnection,
     world: &mut World,

@@ -189,6 +189,23 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
             from_ref(&follows_its_batch),
         ),
         attack(
+            "a batch that its second change names",
+            [format!(
+                "{}, {}",
+                b.change(None).replacen(", 7,", ", NULL,", 1).replacen(
+                    "SELECT batch",
+                    "SELECT NULL::bigint",
+                    1
+                ),
+                b.change_at(change + 1, None, &now)
+                    .split_once("VALUES ")
+                    .unwrap()
+                    .1
+            )],
+            Breaks("a_batch_follows_what_it_was_decided_on"),
+            from_ref(&follows_its_batch),
+        ),
+        attack(
             "two batches in one statement",
             [format!(
                 "{}, {}",
