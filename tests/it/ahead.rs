@@ -218,23 +218,24 @@ async fn a_batch_does_not_pass_the_one_before_it() {
     tester.must_be_clean(&campaign.name).await;
 }
 
+/// From the second batch that is begun on, two stop, each until its lock, 42 or 43, is free.
+const STOPPED: &str = "CREATE SEQUENCE begun;
+    GRANT USAGE ON begun TO pledgebook_app;
+    CREATE FUNCTION begins() RETURNS trigger LANGUAGE plpgsql AS
+    $$ DECLARE nth bigint := nextval('begun'); BEGIN
+        IF nth IN (2, 3) THEN PERFORM pg_advisory_xact_lock(40 + nth); END IF;
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER a_begins BEFORE INSERT ON change FOR EACH STATEMENT
+    EXECUTE FUNCTION begins()";
+
 /// A batch that takes its time keeps nobody waiting but those whom it carries: as soon as enough
 /// has come meanwhile, the next one is under way too.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_next_batch_begins_while_one_is_written() {
     let tester = Tester::start().await;
     let (payments, campaign) = Payments::open(&tester).await;
-    // The first batch from here on stops until it is let go.
-    let stopped = "CREATE SEQUENCE begun;
-        GRANT USAGE ON begun TO pledgebook_app;
-        CREATE FUNCTION begins() RETURNS trigger LANGUAGE plpgsql AS
-        $$ BEGIN
-            IF nextval('begun') = 2 THEN PERFORM pg_advisory_xact_lock(42); END IF;
-            RETURN NULL;
-        END $$;
-        CREATE TRIGGER a_begins BEFORE INSERT ON change FOR EACH STATEMENT
-        EXECUTE FUNCTION begins()";
-    tester.database.execute("postgres", stopped).await.unwrap();
+    tester.database.execute("postgres", STOPPED).await.unwrap();
     let store = Store::connect(&tester.database.url("pledgebook_app"), 4).await;
     let settings = Settings {
         ahead: 3,
@@ -275,17 +276,7 @@ async fn the_next_batch_begins_while_one_is_written() {
 async fn sizes_beside_items(items: u8) -> Vec<i64> {
     let tester = Tester::start().await;
     let (payments, campaign) = Payments::open(&tester).await;
-    // The first two batches from here on stop, each until it is let go.
-    let stopped = "CREATE SEQUENCE begun;
-        GRANT USAGE ON begun TO pledgebook_app;
-        CREATE FUNCTION begins() RETURNS trigger LANGUAGE plpgsql AS
-        $$ DECLARE nth bigint := nextval('begun'); BEGIN
-            IF nth IN (2, 3) THEN PERFORM pg_advisory_xact_lock(40 + nth); END IF;
-            RETURN NULL;
-        END $$;
-        CREATE TRIGGER a_begins BEFORE INSERT ON change FOR EACH STATEMENT
-        EXECUTE FUNCTION begins()";
-    tester.database.execute("postgres", stopped).await.unwrap();
+    tester.database.execute("postgres", STOPPED).await.unwrap();
     let store = Store::connect(&tester.database.url("pledgebook_app"), 4).await;
     let settings = Settings {
         ahead: 3,

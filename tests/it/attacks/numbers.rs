@@ -24,6 +24,11 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
     let has_lines = Rule("an_entry_has_its_lines");
     let dense = Rule("change_numbers_are_dense_and_time_goes_on");
     let follows_its_batch = Rule("a_batch_follows_what_it_was_decided_on");
+    // The next change after it, in the same statement.
+    let beside = |first: String| {
+        let second = b.change_at(change + 1, None, &now);
+        format!("{first}, {}", second.split_once("VALUES ").unwrap().1)
+    };
     let made = |refusal: &str, history: &str| {
         b.change(None)
             .replacen("last_entry_no)", "last_entry_no, refusal, history)", 1)
@@ -163,14 +168,11 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
         ),
         attack(
             "a change that goes back in time beside one that does not",
-            [format!(
-                "{}, {}",
-                b.change_at(change, None, &format!("{now} + interval '1 day'")),
-                b.change_at(change + 1, None, &now)
-                    .split_once("VALUES ")
-                    .unwrap()
-                    .1
-            )],
+            [beside(b.change_at(
+                change,
+                None,
+                &format!("{now} + interval '1 day'"),
+            ))],
             Breaks("change_numbers_are_dense_and_time_goes_on"),
             from_ref(&dense),
         ),
@@ -190,31 +192,19 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
         ),
         attack(
             "a batch that its second change names",
-            [format!(
-                "{}, {}",
+            [beside(
                 b.change(None).replacen(", 7,", ", NULL,", 1).replacen(
                     "SELECT batch",
                     "SELECT NULL::bigint",
-                    1
+                    1,
                 ),
-                b.change_at(change + 1, None, &now)
-                    .split_once("VALUES ")
-                    .unwrap()
-                    .1
             )],
             Breaks("a_batch_follows_what_it_was_decided_on"),
             from_ref(&follows_its_batch),
         ),
         attack(
             "two batches in one statement",
-            [format!(
-                "{}, {}",
-                b.change(None),
-                b.change_at(change + 1, None, &now)
-                    .split_once("VALUES ")
-                    .unwrap()
-                    .1
-            )],
+            [beside(b.change(None))],
             Breaks("a_batch_follows_what_it_was_decided_on"),
             from_ref(&follows_its_batch),
         ),
