@@ -65,11 +65,11 @@ impl Place {
             .unwrap()
     }
 
-    /// Waits until what earlier runs left to the operating system is on the disk, and leaves it
-    /// to autovacuum to work in the database that is measured next: whoever comes next would
-    /// wait for the others' in their place. No checkpoint: after one the first change
-    /// of every page logs it whole, which a server in use goes through once in a quarter of
-    /// an hour.
+    /// Waits until what earlier runs left to the operating system is on the disk, and has
+    /// autovacuum work in no database but the one that is measured next: whoever comes next would
+    /// wait for the others' in their place. What it has left undone there is done first. No
+    /// checkpoint: after one the first change of every page logs it whole, which a server in use
+    /// goes through once in a quarter of an hour.
     pub async fn settle(&self, measured: &str) {
         let mut connection = self.superuser("postgres").await;
         let databases = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate";
@@ -81,6 +81,8 @@ impl Place {
             let mut connection = self.superuser(&database).await;
             execute(&mut connection, &vacuumed(database == measured)).await;
         }
+        let mut connection = self.superuser(measured).await;
+        execute(&mut connection, "VACUUM (ANALYZE)").await;
         tokio::task::spawn_blocking(nix::unistd::sync)
             .await
             .unwrap();
