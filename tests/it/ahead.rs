@@ -229,19 +229,24 @@ const STOPPED: &str = "CREATE SEQUENCE begun;
     CREATE TRIGGER a_begins BEFORE INSERT ON change FOR EACH STATEMENT
     EXECUTE FUNCTION begins()";
 
-/// A batch that takes its time keeps nobody waiting but those whom it carries: as soon as enough
-/// has come meanwhile, the next one is under way too.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_next_batch_begins_while_one_is_written() {
-    let tester = Tester::start().await;
-    let (payments, campaign) = Payments::open(&tester).await;
+/// Books whose batches stop so, and go ahead when three commands wait.
+async fn stopping_books(tester: &Tester) -> Books {
     tester.database.execute("postgres", STOPPED).await.unwrap();
     let store = Store::connect(&tester.database.url("pledgebook_app"), 4).await;
     let settings = Settings {
         ahead: 3,
         ..Settings::default()
     };
-    let books = Books::new(store.unwrap(), tester.clock.clone(), settings);
+    Books::new(store.unwrap(), tester.clock.clone(), settings)
+}
+
+/// A batch that takes its time keeps nobody waiting but those whom it carries: as soon as enough
+/// has come meanwhile, the next one is under way too.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_batch_begins_while_one_is_written() {
+    let tester = Tester::start().await;
+    let (payments, campaign) = Payments::open(&tester).await;
+    let books = stopping_books(&tester).await;
     let submit_all = |objects: &[&str]| {
         let commands: Vec<Command> = objects.iter().map(|of| payments.payment(of)).collect();
         let (books, campaign) = (books.clone(), payments.campaign);
@@ -276,13 +281,7 @@ async fn the_next_batch_begins_while_one_is_written() {
 async fn sizes_beside_items(items: u8) -> Vec<i64> {
     let tester = Tester::start().await;
     let (payments, campaign) = Payments::open(&tester).await;
-    tester.database.execute("postgres", STOPPED).await.unwrap();
-    let store = Store::connect(&tester.database.url("pledgebook_app"), 4).await;
-    let settings = Settings {
-        ahead: 3,
-        ..Settings::default()
-    };
-    let books = Books::new(store.unwrap(), tester.clock.clone(), settings);
+    let books = stopping_books(&tester).await;
     let all: Vec<Command> = (0..25)
         .map(|n| payments.payment(&format!("ch_{n}")))
         .collect();

@@ -92,9 +92,10 @@ impl Place {
     /// under way nearly all the time otherwise. For whoever touches every page before it is
     /// measured, as a front does that meets every member.
     pub async fn calm(&self, measured: &str) {
+        self.settle(measured).await;
+        // After what the vacuum has written.
         let mut connection = self.superuser("postgres").await;
         execute(&mut connection, "CHECKPOINT").await;
-        self.settle(measured).await;
     }
 
     /// What one fdatasync of a small write takes here, in milliseconds: the median of 200.
@@ -131,20 +132,17 @@ impl Place {
 
 /// Has autovacuum look after a database's tables, or leave them alone.
 fn vacuumed(yes: bool) -> String {
-    let (setting, isnt_so) = if yes {
-        ("RESET (autovacuum_enabled)", "coalesce(reloptions, '{}')")
+    let setting = if yes {
+        "RESET (autovacuum_enabled)"
     } else {
-        (
-            "SET (autovacuum_enabled = false)",
-            "NOT coalesce(reloptions, '{}')",
-        )
+        "SET (autovacuum_enabled = false)"
     };
     format!(
         "DO $$ DECLARE of_these regclass; BEGIN
             FOR of_these IN
                 SELECT oid FROM pg_class
                 WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
-                    AND {isnt_so} @> '{{autovacuum_enabled=false}}'
+                    AND (coalesce(reloptions, '{{}}') @> '{{autovacuum_enabled=false}}') = {yes}
             LOOP
                 EXECUTE format('ALTER TABLE %s {setting}', of_these);
             END LOOP;
