@@ -49,7 +49,8 @@ WITH in_force AS (
     WHERE account.campaign_id = $1 AND account.code IN (2200, 2900, 8000, 9100)
 )
 SELECT in_force.target, in_force.minimum, in_force.maximum, in_force.minimum_members,
-    tally.signed + tally.converted AS "signatures!", tally.pledging_members, tally.pledged,
+    tally.signed + tally.converted AS "signatures!", tally.pledging_members AS "pledging_members!",
+    tally.pledged AS "pledged!",
     stood.authorised_members AS "authorised_members!",
     coalesce(stood.authorised, 0)::bigint AS "authorised!",
     ladder.captured_members AS "captured_members!",

@@ -98,8 +98,8 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the batch does not follow the campaign's last one, by the numbers of its changes or
-    /// entries or by what it was decided on: another batch has come between, or the one before it
+    /// Whether the batch does not follow the campaign's last one, by the numbers of its changes,
+    /// entries or accounts or by what it was decided on: another batch has come between, or the one before it
     /// is not there yet.
     pub(crate) fn is_out_of_turn(&self) -> bool {
         let Self::Refused { constraint, .. } = self else {
@@ -108,6 +108,8 @@ impl StoreError {
         constraint == "a_change_names_the_next_entries"
             || constraint == "change_numbers_are_dense_and_time_goes_on"
             || constraint == "a_batch_follows_what_it_was_decided_on"
+            || constraint == "lines_are_of_the_next_entries"
+            || constraint == "account_numbers_are_dense"
     }
 
     /// Whether the database took it back itself, so that it stood in nobody's way: it can be

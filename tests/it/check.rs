@@ -202,11 +202,11 @@ const TAMPERED: &[(&str, &[&str])] = &[
     ),
     // Nouns and what the journal makes of them.
     (
-        "UPDATE tally SET held = held + 1 WHERE campaign_id = $1",
+        "UPDATE campaign_head SET tally.held = (tally).held + 1 WHERE campaign_id = $1",
         &["tally"],
     ),
     (
-        "UPDATE tally SET signed = 7 WHERE campaign_id = $1",
+        "UPDATE campaign_head SET tally.signed = 7 WHERE campaign_id = $1",
         &["tally"],
     ),
     (
@@ -403,13 +403,14 @@ const TAMPERED_AT_THE_END: &[(&str, &[&str])] = &[
         &["run_items_are_worked_once"],
     ),
     (
-        "UPDATE tally SET certificates = certificates + 1, returned = 0 WHERE campaign_id = $1",
+        "UPDATE campaign_head SET tally.certificates = (tally).certificates + 1, tally.returned = 0
+         WHERE campaign_id = $1",
         &["tally"],
     ),
 ];
 
 /// All that a campaign has.
-const TABLES: [&str; 23] = [
+const TABLES: [&str; 22] = [
     "campaign_head",
     "account",
     "balance",
@@ -420,7 +421,6 @@ const TABLES: [&str; 23] = [
     "campaign",
     "terms",
     "share_class",
-    "tally",
     "member",
     "signature",
     "person",
@@ -522,7 +522,7 @@ async fn a_forgery_in_which_everything_adds_up_breaks_the_chain() {
                  debits_before_day = debits_before_day * 2 {of}"
         ),
         format!("UPDATE account_day SET debits = debits * 2, credits = credits * 2 {of}"),
-        format!("UPDATE tally SET unallocated = unallocated * 2 {of}"),
+        format!("UPDATE campaign_head SET tally.unallocated = (tally).unallocated * 2 {of}"),
         format!("UPDATE payment SET gross = gross * 2, unallocated = unallocated * 2 {of}"),
         format!("UPDATE effect SET amount = amount * 2 {of}"),
         format!(

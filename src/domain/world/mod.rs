@@ -133,6 +133,15 @@ impl Written {
     }
 }
 
+/// The rows of the last batch that another one may change again, by their ids.
+#[derive(Clone, Debug, Default)]
+struct JustWritten {
+    members: BTreeSet<MemberId>,
+    signatures: BTreeSet<SignatureId>,
+    pledges: BTreeSet<PledgeId>,
+    payments: BTreeSet<PaymentId>,
+}
+
 /// What others have changed, of the accounts that a world keeps.
 #[derive(Clone, Debug, Default)]
 pub struct Changed {
@@ -196,6 +205,8 @@ pub struct World {
     pub owners: HashSet<Uuid>,
     /// What has changed.
     pub written: Written,
+    /// What the batch before made or changed; it may not be committed yet.
+    before: JustWritten,
 }
 
 impl World {
@@ -228,6 +239,7 @@ impl World {
             signature_emails: HashMap::new(),
             owners: HashSet::new(),
             written: Written::default(),
+            before: JustWritten::default(),
         }
     }
 
@@ -264,18 +276,24 @@ impl World {
         for key in written.effects {
             next.effects.extend(self.effects.remove_entry(&key));
         }
-        for id in written.payments {
-            let payment = self.payments.remove(&id);
+        for id in &written.payments {
+            let payment = self.payments.remove(id);
             payment.into_iter().for_each(|row| next.put_payment(row));
             // Its accounts were read with it, or it has none but those that it was given here.
             next.owners.insert(id.0);
         }
-        for id in written.signatures {
-            let signature = self.signatures.remove(&id);
+        for id in &written.signatures {
+            let signature = self.signatures.remove(id);
             signature
                 .into_iter()
                 .for_each(|row| next.put_signature(row));
         }
+        next.before = JustWritten {
+            members: written.members,
+            signatures: written.signatures,
+            pledges: written.pledges,
+            payments: written.payments,
+        };
         next
     }
 
@@ -300,6 +318,16 @@ impl World {
             owners: self.owners,
             ..Self::new(self.id, head)
         }
+    }
+
+    /// Whether a row was made or changed that the batch before made or changed too.
+    #[must_use]
+    pub fn touches_what_was_just_written(&self) -> bool {
+        let (written, before) = (&self.written, &self.before);
+        !(written.members.is_disjoint(&before.members)
+            && written.signatures.is_disjoint(&before.signatures)
+            && written.pledges.is_disjoint(&before.pledges)
+            && written.payments.is_disjoint(&before.payments))
     }
 
     /// How many rows it holds.

@@ -8,32 +8,19 @@
 -- Arrays are unnested side by side in the select list: in FROM each would be kept as a
 -- table of its own first, which takes twice as long.
 --
--- The order matters. PostgreSQL carries out the main insert first, then the parts from
--- the last to the first, and then fires their triggers in that order: changes before
--- what belongs to them, accounts and headers before lines. Did it otherwise, they would
--- refuse the batch. Rows that the batch before this one may have changed too come last: while
--- that one is not committed, everything before them is inserted beside it. The persons before
--- them always stay, and wait for that one, also when there are no rows.
+-- The order matters. PostgreSQL carries out the main query first, then the parts from the last
+-- to the first, and then fires their triggers in that order: accounts and headers before lines,
+-- and changes before what refers to other rows. What the headers and the lines say of each other
+-- is asked before the batch before this one is committed; the first trigger that asks what stands
+-- waits for it.
 --
 -- The campaign's lock is taken first, for whoever works under the head's lock, and this
--- batch's own, for the batch that comes behind it. Before the rows that both may change,
--- this one waits for the one before it, which may still be inserting: otherwise a small
--- batch would pass a large one and be refused for it, or each would wait for the other.
-WITH tally AS (
-    INSERT INTO tally (campaign_id, signed, withdrawn, converted, pledging_members, pledged,
-        paying_members, held, payments, failures, refundable, returned, unallocated, allotted,
-        refunded, certificates)
-    SELECT $1, $91, $92, $93, $94, $95, $96, $97, $98, $99, $100, $101, $102, $103, $104, $105
-    WHERE $90
-    ON CONFLICT (campaign_id) DO UPDATE SET signed = excluded.signed,
-        withdrawn = excluded.withdrawn, converted = excluded.converted,
-        pledging_members = excluded.pledging_members, pledged = excluded.pledged,
-        paying_members = excluded.paying_members, held = excluded.held,
-        payments = excluded.payments, failures = excluded.failures,
-        refundable = excluded.refundable, returned = excluded.returned,
-        unallocated = excluded.unallocated, allotted = excluded.allotted,
-        refunded = excluded.refunded, certificates = excluded.certificates
-), pledges AS (
+-- batch's own, for the batch that comes behind it; the one of the batch before is left to the
+-- triggers in a setting. Where both change the same row, this one waits before it comes to those:
+-- otherwise a small batch would pass a large one and be refused for it, or each would wait for the
+-- other. Such rows come last, and the persons before them carry the wait, also when they have no
+-- rows.
+WITH pledges AS (
     INSERT INTO pledge (campaign_id, pledge_id, member_id, state, amount, paid, share_class_id,
         units, created_at, expires_at, errored_at, terms_version)
     SELECT $1, unnest($79::uuid[]), unnest($80::uuid[]), unnest($81::text[]),
@@ -86,6 +73,18 @@ WITH tally AS (
         change_no)
     SELECT $1, unnest($35::uuid[]), unnest($36::text[]), unnest($37::text[]), unnest($38::text[]),
         unnest($39::bigint[]), unnest($40::uuid[]), unnest($41::bigint[])
+), changes AS (
+    INSERT INTO change (campaign_id, change_no, request_id, method, principal, fields, recorded_at,
+        first_entry_no, last_entry_no, same_as_change_no, refusal, reason, history, batch, follows,
+        tally)
+    SELECT $1, unnest($2::bigint[]), unnest($3::uuid[]), unnest($4::text[]), unnest($5::text[]),
+        unnest($6::bytea[]), unnest($7::timestamptz[]), unnest($8::bigint[]), unnest($9::bigint[]),
+        unnest($10::bigint[]), unnest($11::text[])::json, unnest($12::text[]),
+        unnest($13::text[])::json,
+        -- Of the first one. Side by side, the shorter ones end in NULL.
+        unnest(ARRAY[$109::bigint]), unnest(ARRAY[$110::bigint]),
+        unnest(ARRAY[CASE WHEN $90 THEN ROW($91, $92, $93, $94, $95, $96, $97, $98, $99, $100, $101,
+            $102, $103, $104, $105)::tally_numbers END])
 ), lines AS (
     INSERT INTO line (campaign_id, account_no, entry_no, line_no, amount, balance, debits,
         payment_id, pledge_id)
@@ -104,12 +103,5 @@ WITH tally AS (
     INSERT INTO account (campaign_id, account_no, code, commodity, owner)
     SELECT $1, unnest($14::int[]), unnest($15::smallint[]), unnest($16::text[]), unnest($17::uuid[])
 )
-INSERT INTO change (campaign_id, change_no, request_id, method, principal, fields, recorded_at,
-    first_entry_no, last_entry_no, same_as_change_no, refusal, reason, history, batch, follows)
-SELECT $1, unnest($2::bigint[]), unnest($3::uuid[]), unnest($4::text[]), unnest($5::text[]),
-    unnest($6::bytea[]), unnest($7::timestamptz[]), unnest($8::bigint[]), unnest($9::bigint[]),
-    unnest($10::bigint[]), unnest($11::text[])::json, unnest($12::text[]),
-    unnest($13::text[])::json,
-    -- Of the first one. Side by side, the shorter ones end in NULL.
-    unnest(ARRAY[$109::bigint]), unnest(ARRAY[$110::bigint])
-FROM (SELECT pg_advisory_xact_lock_shared($106), pg_advisory_xact_lock($107)) AS beside_others
+SELECT pg_advisory_xact_lock_shared($106), pg_advisory_xact_lock($107),
+    set_config('pledgebook.behind', $111, true)

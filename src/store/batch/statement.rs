@@ -38,7 +38,7 @@ impl Statement {
 pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
     let written = &world.written;
     let changes = &written.changes;
-    let before = changes.first().map_or(0, |change| change.number - 1);
+    let first = changes.first().map_or(1, |change| change.number);
     let last = changes.last().map_or(0, |change| change.number);
     let each = |f: fn(&ChangeRow) -> Option<i64>| changes.iter().map(f).collect::<Vec<_>>();
     let refusals: Vec<Option<String>> = changes
@@ -65,6 +65,8 @@ pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
     let members: Vec<_> = of(&written.members, |id| world.members.get(id));
     let pledges: Vec<_> = of(&written.pledges, |id| world.pledges.get(id));
     let tally = &world.tally;
+    let behind = batch_lock(world.id, first - 1);
+    let waits = world.touches_what_was_just_written();
     let mut query = sqlx::query_file!(
         "src/store/batch/batch.sql",
         world.id.0,
@@ -298,18 +300,19 @@ pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
         tally.certificates,
         campaign_lock(world.id),
         batch_lock(world.id, last),
-        batch_lock(world.id, before),
+        waits.then_some(behind),
         world.head.batch,
-        written.follows
+        written.follows,
+        behind.to_string()
     );
     let rows = query.take_arguments();
     let rows = rows.map_err(|error| StoreError::Fault(sqlx::Error::Encode(error)))?;
     let empty = [
-        ("tally", !written.tally),
         ("pledges", pledges.is_empty()),
         ("members", members.is_empty()),
         ("signatures", signatures.is_empty()),
         ("payments", payments.is_empty()),
+        ("persons", persons.is_empty() && !waits),
         ("effects", effects.is_empty()),
         ("lines", lines.is_empty()),
         ("entries", entries.is_empty()),
@@ -336,14 +339,14 @@ fn histories(written: &Written) -> Result<Vec<Option<String>>, StoreError> {
 
 /// The text of batch.sql without the parts that are empty, by their names, and without what
 /// becomes of payments that were there before, if none was: then they are behind the persons,
-/// and so inserted before the wait that stands there. The arguments stay, each with its type:
+/// and so inserted before the wait, if there is one. The arguments stay, each with its type:
 /// PostgreSQL allows some that no text names.
 fn text(empty: &[(&str, bool)], known_payments: bool) -> String {
     let text = include_str!("batch.sql");
     let cut = text
         .split_once("WITH ")
-        .and_then(|(_, text)| text.split_once("\n)\nINSERT "));
-    let Some((parts, changes)) = cut else {
+        .and_then(|(_, text)| text.split_once("\n)\nSELECT "));
+    let Some((parts, locks)) = cut else {
         return text.to_owned();
     };
     let part = |part: &'static str| {
@@ -354,11 +357,11 @@ fn text(empty: &[(&str, bool)], known_payments: bool) -> String {
         (!is_empty).then(|| known.map_or(part, |(new, _)| new))
     };
     let mut parts: Vec<_> = parts.split("\n), ").filter_map(part).collect();
-    if !known_payments && let Some(at) = parts.iter().position(|of| of.starts_with("payments ")) {
-        // The persons always stay.
-        parts.swap(at, at + 1);
+    let at = |name| parts.iter().position(|of| of.starts_with(name));
+    if !known_payments && let (Some(payments), Some(wait)) = (at("payments "), at("persons ")) {
+        parts.swap(payments, wait);
     }
-    format!("WITH {}\n)\nINSERT {changes}", parts.join("\n), "))
+    format!("WITH {}\n)\nSELECT {locks}", parts.join("\n), "))
 }
 
 /// The accounts of an entry's lines, as the text of an array.
@@ -380,33 +383,34 @@ mod tests {
     #[test]
     fn a_part_without_rows_is_left_out() {
         let all = tables(&text(&[("lines", false)], true));
-        assert_eq!(all.len(), 11, "{all:?}");
-        assert_eq!(all.last().map(String::as_str), Some("change"));
+        assert_eq!(all.len(), 10, "{all:?}");
+        assert_eq!(all.last().map(String::as_str), Some("account"));
         for (name, table) in [
-            ("tally", "tally"),
+            ("pledges", "pledge"),
             ("lines", "line"),
             ("accounts", "account"),
         ] {
             let left = tables(&text(&[(name, true)], true));
-            assert_eq!(left.len(), 10, "{left:?}");
+            assert_eq!(left.len(), 9, "{left:?}");
             assert!(!left.contains(&table.to_owned()), "{left:?}");
         }
-        let first_and_last = text(&[("tally", true), ("accounts", true)], true);
-        assert!(first_and_last.starts_with("WITH pledges AS (\n    INSERT"));
-        assert!(first_and_last.contains("unnest($26::bytea[])\n)\nINSERT INTO change"));
+        let first_and_last = text(&[("pledges", true), ("accounts", true)], true);
+        assert!(first_and_last.starts_with("WITH members AS (\n    INSERT"));
+        assert!(first_and_last.contains("unnest($26::bytea[])\n)\nSELECT pg_advisory"));
     }
 
     #[test]
     fn new_payments_are_not_looked_for() {
-        let of = |known| {
-            let text = text(&[], known);
+        let of = |known: bool, waits: bool| {
+            let text = text(&[("persons", !waits)], known);
             let (_, payments) = text.split_once("payments AS (").unwrap();
             let (payments, others) = payments.split_once("\n), ").unwrap();
             assert!(payments.contains("unnest($67::bigint[])"), "{payments}");
             let waits = others.contains("behind_the_one_before");
             (payments.contains("ON CONFLICT"), waits, tables(&text).len())
         };
-        assert_eq!(of(true), (true, true, 11));
-        assert_eq!(of(false), (false, false, 11));
+        assert_eq!(of(true, true), (true, true, 10));
+        assert_eq!(of(false, true), (false, false, 10));
+        assert_eq!(of(false, false), (false, false, 9));
     }
 }

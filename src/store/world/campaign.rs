@@ -29,16 +29,19 @@ pub(in crate::store) async fn campaign_of(
     id: CampaignId,
 ) -> Read<Option<(Campaign, Tally)>> {
     let row = sqlx::query!(
-        "SELECT campaign.display_name, description, currency, stage, suspended_from, created_at, opened_at,
+        r#"SELECT campaign.display_name, description, currency, stage, suspended_from, created_at, opened_at,
                 changed_by, version, target, minimum, maximum, deadline, minimum_members,
                 fee_bearer, fee_bearer_note, card_clearing_days, direct_debit_clearing_days,
-                bank_transfer_clearing_days, signed, withdrawn, converted, pledging_members,
-                pledged, paying_members, held, payments, failures, refundable, returned,
-                unallocated, allotted, refunded, certificates
+                bank_transfer_clearing_days, signed AS "signed!", withdrawn AS "withdrawn!",
+                converted AS "converted!", pledging_members AS "pledging_members!",
+                pledged AS "pledged!", paying_members AS "paying_members!", held AS "held!",
+                payments AS "payments!", failures AS "failures!", refundable AS "refundable!",
+                returned AS "returned!", unallocated AS "unallocated!", allotted AS "allotted!",
+                refunded AS "refunded!", certificates AS "certificates!"
          FROM campaign
          JOIN terms ON terms.campaign_id = campaign.campaign_id AND version = terms_version
          JOIN tally ON tally.campaign_id = campaign.campaign_id
-         WHERE campaign.campaign_id = $1",
+         WHERE campaign.campaign_id = $1"#,
         id.0
     );
     let Some(row) = row.fetch_optional(&mut *connection).await? else {

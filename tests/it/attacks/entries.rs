@@ -76,7 +76,7 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
             Breaks("lines_complete_their_entry"),
             &[
                 Rule("lines_complete_their_entry"),
-                dayless.clone(),
+                dayless,
                 // The head's digest is that of its last header.
                 Protection::privilege(
                     "ALTER TABLE campaign_head ALTER COLUMN digest DROP NOT NULL",
@@ -88,7 +88,10 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
             "a second balanced pair on an old entry",
             [b.change(None), lines(&reopened)],
             Breaks("lines_complete_their_entry"),
-            &[Rule("lines_complete_their_entry"), dayless],
+            &[
+                Rule("lines_complete_their_entry"),
+                Rule("lines_are_of_the_next_entries"),
+            ],
         ),
         attack(
             "lines that are numbered from 2",
@@ -158,8 +161,11 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
                 steps[3] = lines(&second);
                 steps
             },
-            Breaks("lines_complete_their_entry"),
-            &complete,
+            Breaks("lines_are_of_the_next_entries"),
+            &[
+                Rule("lines_are_of_the_next_entries"),
+                Rule("an_entry_has_its_lines"),
+            ],
         ),
         attack(
             "two campaigns in one statement",

@@ -20,7 +20,7 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
     let accounts = format!("{{{},{}}}", p.account_no, h.account_no);
     let (now, named) = (b.last_moment(), Some((next, next)));
     let of_its_change = Rule("an_entry_is_of_the_change_that_names_it");
-    let complete = Rule("lines_complete_their_entry");
+    let of_the_next = Rule("lines_are_of_the_next_entries");
     let has_lines = Rule("an_entry_has_its_lines");
     let dense = Rule("change_numbers_are_dense_and_time_goes_on");
     let follows_its_batch = Rule("a_batch_follows_what_it_was_decided_on");
@@ -29,15 +29,13 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
         let second = b.change_at(change + 1, None, &now);
         format!("{first}, {}", second.split_once("VALUES ").unwrap().1)
     };
-    let made = |refusal: &str, history: &str| {
+    let with = |columns: &str, values: &str| {
         b.change(None)
-            .replacen("last_entry_no)", "last_entry_no, refusal, history)", 1)
-            .replacen(
-                "NULL, NULL)",
-                &format!("NULL, NULL, {refusal}, {history})"),
-                1,
-            )
+            .replacen("last_entry_no)", &format!("last_entry_no, {columns})"), 1)
+            .replacen("NULL, NULL)", &format!("NULL, NULL, {values})"), 1)
     };
+    let made =
+        |refusal: &str, history: &str| with("refusal, history", &format!("{refusal}, {history}"));
     let header = |entry, change| b.header_of(entry, change, &accounts, None);
     let posted = |change_no| vec![b.change(named), header(next, change_no), lines(&fair)];
     let reversing = |reverses: &[i64]| {
@@ -91,7 +89,11 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
             "a gap in the entry numbers",
             [b.change(named), header(next + 1, change), lines(&moved_up)],
             Breaks("an_entry_is_of_the_change_that_names_it"),
-            &[of_its_change.clone(), complete.clone(), has_lines.clone()],
+            &[
+                of_its_change.clone(),
+                of_the_next.clone(),
+                has_lines.clone(),
+            ],
         ),
         attack(
             "an entry that its change names and that is left out",
@@ -100,8 +102,8 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
                 header(next + 1, change),
                 lines(&moved_up),
             ],
-            Breaks("lines_complete_their_entry"),
-            &[complete],
+            Breaks("lines_are_of_the_next_entries"),
+            &[of_the_next, has_lines.clone()],
         ),
         attack(
             "an entry number that was used",
@@ -201,6 +203,28 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
             )],
             Breaks("a_batch_follows_what_it_was_decided_on"),
             from_ref(&follows_its_batch),
+        ),
+        attack(
+            "a tally that is not whole",
+            [with(
+                "tally",
+                "ROW(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, NULL)",
+            )],
+            Breaks("the_tally_is_whole"),
+            &[Constraint("campaign_head", "the_tally_is_whole")],
+        ),
+        attack(
+            "a tally that no batch names",
+            [with(
+                "tally",
+                "ROW(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)",
+            )
+            .replacen(", 7,", ", NULL,", 1)],
+            Breaks("a_tally_is_a_batchs"),
+            &[
+                Constraint("change", "a_tally_is_a_batchs"),
+                follows_its_batch.clone(),
+            ],
         ),
         attack(
             "two batches in one statement",

@@ -135,6 +135,15 @@ pub fn attacks(b: &Books) -> Vec<Attack> {
         &grant("UPDATE ON campaign_head"),
     );
     denied(
+        "a tally of its own choice",
+        format!(
+            "UPDATE campaign_head SET tally.held = 7 WHERE campaign_id = '{}'",
+            b.id
+        ),
+        head,
+        &grant("UPDATE ON campaign_head"),
+    );
+    denied(
         "a head that begins with numbers of its own choice",
         "INSERT INTO campaign_head (campaign_id, change_no) VALUES (gen_random_uuid(), 7)"
             .to_owned(),
