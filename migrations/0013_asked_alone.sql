@@ -6,8 +6,12 @@
 -- Waits until the batch before is committed or has failed, if it is under way: its lock is in the
 -- setting. A courtesy, not a protection: without it a batch is refused by its numbers.
 CREATE FUNCTION wait_for_the_batch_before() RETURNS void
-LANGUAGE sql AS $$
-    SELECT pg_advisory_xact_lock_shared(nullif(current_setting('pledgebook.behind', true), '')::bigint)
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(
+        nullif(current_setting('pledgebook.behind', true), '')::bigint
+    );
+END
 $$;
 REVOKE ALL ON FUNCTION wait_for_the_batch_before() FROM PUBLIC;
 

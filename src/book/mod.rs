@@ -25,14 +25,15 @@
 //! accepted was decided on what was so. A refused batch has recorded nothing, and is decided
 //! again under the head's lock.
 //!
-//! **Ahead.** As soon as enough has queued, the next batch is read, decided and inserted while
-//! the one before it is being committed; and what waits and is under way they share in halves:
-//! two of 32 beside each other are done before one of 64. Before what both may change, payments
-//! too if one was there before, it waits for that one's lock, since it may be inserted sooner. It
-//! says which batch it was decided on, and the database refuses it on any other: had that one
-//! failed, another server's could have taken the same numbers. If it was there before that one had
-//! begun, it is written once more. Not ahead go batches that ask for a sum or a search, which would
-//! miss what is not committed yet, and answers that repeat another one.
+//! **Ahead.** As soon as enough has queued, the next batch is read, decided and inserted while the
+//! one before it is being committed, and the database asks it what its rows say of each other; and
+//! what waits and is under way they share in halves: two of 32 beside each other are done before
+//! one of 64. Before it is asked what stands, and before rows that both change, it waits for that
+//! one's lock, since it may be inserted sooner. It says which batch it was decided on, and the
+//! database refuses it on any other: had that one failed, another server's could have taken the
+//! same numbers. If it was there before that one had begun, it is written once more. Not ahead go
+//! batches that ask for a sum or a search, which would miss what is not committed yet, and answers
+//! that repeat another one.
 //!
 //! **Turns.** Servers that went ahead on one campaign at once would refuse each other's
 //! batches. Once they have noticed each other one of them takes the turn and goes ahead. The

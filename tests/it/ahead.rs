@@ -276,6 +276,69 @@ async fn the_next_batch_begins_while_one_is_written() {
     tester.must_be_clean(&campaign.name).await;
 }
 
+/// Whether a batch of payments, on the same pledge or on another one, has its headers asked about
+/// while the one before it is stopped.
+async fn asks_beside(on_the_same: bool) -> bool {
+    let tester = Tester::start().await;
+    let (payments, campaign) = Payments::open(&tester).await;
+    let member = campaign.member(&tester, "grace@example.org").await;
+    let pledge = campaign.pledge(&tester, &member, "100000").await;
+    let others = Payments {
+        pledge: last(&pledge),
+        ..payments
+    };
+    let books = stopping_books(&tester).await;
+    // Everybody's accounts are open, and what a book begins with is written under the lock.
+    let known = [payments.payment("ch_0"), others.payment("ch_1")];
+    submit(&books, payments.campaign, &known).await;
+    let asked = "CREATE SEQUENCE asked;
+        GRANT USAGE ON asked TO pledgebook_app;
+        CREATE FUNCTION asks() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM nextval('asked'); RETURN NULL; END $$;
+        CREATE TRIGGER z_asks AFTER INSERT ON journal_entry FOR EACH STATEMENT
+        EXECUTE FUNCTION asks()";
+    tester.database.execute("postgres", asked).await.unwrap();
+    let pool = tester.database.pool("postgres").await;
+    let mut stop = pool.begin().await.unwrap();
+    let lock = "SELECT FROM pg_advisory_xact_lock(42)";
+    sqlx::query(lock).execute(&mut *stop).await.unwrap();
+    let begun = async |how_many: i64| {
+        while count(&tester, "SELECT last_value FROM begun").await < how_many {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let first = [payments.payment("ch_2")];
+    let mut first = Box::pin(submit(&books, payments.campaign, &first));
+    assert!(futures::poll!(&mut first).is_pending());
+    begun(2).await;
+    let of = if on_the_same { &payments } else { &others };
+    let second = ["ch_3", "ch_4", "ch_5"].map(|object| of.payment(object));
+    let mut second = Box::pin(submit(&books, payments.campaign, &second));
+    assert!(futures::poll!(&mut second).is_pending());
+    begun(3).await;
+    let mut asks = false;
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        asks |= count(&tester, "SELECT is_called::int::bigint FROM asked").await > 0;
+    }
+    stop.rollback().await.unwrap();
+    for answer in [first.await, second.await].concat() {
+        assert!(matches!(answer, Ok(Outcome::Done(_))), "{answer:?}");
+    }
+    // It waited, and was not refused for being early and written twice.
+    assert_eq!(count(&tester, "SELECT last_value FROM begun").await, 3);
+    tester.must_be_clean(&campaign.name).await;
+    asks
+}
+
+/// What a batch's rows say of each other is asked before the batch before it is committed, but
+/// where both change the same row.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_asks_alone_before_it_waits() {
+    assert!(asks_beside(false).await);
+    assert!(!asks_beside(true).await);
+}
+
 /// The sizes of the last batches, when one of 1 and one of 3 are under way and 20 commands wait,
 /// and so many items of a run.
 async fn sizes_beside_items(items: u8) -> Vec<i64> {

@@ -80,19 +80,24 @@ async fn two_who_migrate_at_once_do_it_once() {
     schema::must_be_known(&pool).await.unwrap();
 }
 
-/// Outcomes that were recorded while history had a table of its own.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_kept_of_a_change_moves_over_to_it() {
+/// A database in which this was kept before a migration, with all of them.
+async fn migrated_with(kept: &str, version: i64) -> Database {
     let database = Database::create().await;
     let empty = "DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION pledgebook_owner";
     database.execute("postgres", empty).await.unwrap();
-    let (before, after): (Vec<_>, Vec<_>) = schema::MIGRATIONS
-        .iter()
-        .partition(|migration| migration.version < 11);
-    for migration in before {
+    for migration in schema::MIGRATIONS.iter() {
+        if migration.version == version {
+            database.execute("postgres", kept).await.unwrap();
+        }
         let migrated = database.execute("pledgebook_owner", migration.sql.as_str());
         migrated.await.unwrap();
     }
+    database
+}
+
+/// Outcomes that were recorded while history had a table of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_kept_of_a_change_moves_over_to_it() {
     let kept = r#"ALTER TABLE change DISABLE TRIGGER ALL; ALTER TABLE history DISABLE TRIGGER ALL;
         INSERT INTO change (campaign_id, change_no, request_id, method, principal, fields, recorded_at)
         SELECT '01900000-0000-7000-8000-000000000000', n, gen_random_uuid(), 'Kept', 'me', '', now()
@@ -102,11 +107,7 @@ async fn what_was_kept_of_a_change_moves_over_to_it() {
             ('01900000-0000-7000-8000-00000000000' || ordinal)::uuid, snapshot::json
         FROM (VALUES (1, 3, '{"noun": "pledge",  "paid":1.50}'), (1, 1, '{"noun":"payment"}'),
             (3, 2, '{"noun":"member"}')) AS old (change_no, ordinal, snapshot)"#;
-    database.execute("postgres", kept).await.unwrap();
-    for migration in after {
-        let migrated = database.execute("pledgebook_owner", migration.sql.as_str());
-        migrated.await.unwrap();
-    }
+    let database = migrated_with(kept, 11).await;
     let pool = database.pool("pledgebook_report").await;
     type Row = (i64, i16, String, String);
     let stands: Vec<Row> = sqlx::query_as(
@@ -132,6 +133,30 @@ async fn what_was_kept_of_a_change_moves_over_to_it() {
         .await
         .unwrap();
     assert!(made_nothing);
+}
+
+/// Numbers that were kept while the tally had a table of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tally_moves_over_to_the_head() {
+    let kept = "ALTER TABLE tally DISABLE TRIGGER ALL;
+        INSERT INTO campaign_head (campaign_id) VALUES
+            ('01900000-0000-7000-8000-000000000001'), ('01900000-0000-7000-8000-000000000002');
+        INSERT INTO tally (campaign_id, signed, withdrawn, converted, pledging_members, pledged,
+            paying_members, held, payments, failures, refundable, returned, unallocated, allotted,
+            refunded, certificates)
+        VALUES ('01900000-0000-7000-8000-000000000002', 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)";
+    let database = migrated_with(kept, 13).await;
+    let pool = database.pool("pledgebook_report").await;
+    let stands: Vec<Vec<i64>> = sqlx::query_scalar(
+        "SELECT ARRAY[signed, withdrawn, converted, pledging_members, pledged, paying_members, held,
+             payments, failures, refundable, returned, unallocated, allotted, refunded, certificates]
+         FROM tally ORDER BY campaign_id",
+    )
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    // A head without a campaign had none.
+    assert_eq!(stands, [vec![0; 15], (1..=15).collect::<Vec<i64>>()]);
 }
 
 async fn refused(pool: &PgPool) -> SchemaError {

@@ -395,8 +395,6 @@ impl World {
         match put {
             Put::Campaign(campaign) => {
                 self.written.campaign = true;
-                // The tally's row begins with the campaign's.
-                self.written.tally |= self.campaign.is_none();
                 self.campaign = Some(campaign.clone());
                 Some((self.id.0, Snapshot::Campaign(Box::new(campaign))))
             }
