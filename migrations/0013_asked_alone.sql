@@ -50,6 +50,7 @@ CREATE TYPE tally_numbers AS (
 ALTER TABLE change
     ADD COLUMN tally tally_numbers,
     ADD CONSTRAINT a_tally_is_a_batchs CHECK (tally IS NULL OR batch IS NOT NULL);
+ALTER TABLE campaign_head SET (fillfactor = 50);
 ALTER TABLE campaign_head
     ADD COLUMN tally tally_numbers NOT NULL DEFAULT ROW(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
     -- Of a composite, IS NOT NULL says that none of its fields is null.
@@ -126,13 +127,18 @@ BEGIN
 END
 $$;
 
--- As before, and waits.
+-- As before, and waits; the balances are there by then.
 CREATE OR REPLACE FUNCTION open_accounts() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     how_many bigint;
     with_a_balance bigint;
 BEGIN
+    INSERT INTO balance (campaign_id, account_no, guard, unit)
+    SELECT opened.campaign_id, opened.account_no, chart_account.guard,
+        chart_account.book || opened.commodity
+    FROM opened JOIN chart_account USING (code);
+    GET DIAGNOSTICS with_a_balance = ROW_COUNT;
     PERFORM wait_for_the_batch_before();
     UPDATE campaign_head SET account_no = given.last_no
     FROM (
@@ -149,11 +155,6 @@ BEGIN
         END IF;
         PERFORM refuse('account_numbers_are_dense', campaign_id::text) FROM opened LIMIT 1;
     END IF;
-    INSERT INTO balance (campaign_id, account_no, guard, unit)
-    SELECT opened.campaign_id, opened.account_no, chart_account.guard,
-        chart_account.book || opened.commodity
-    FROM opened JOIN chart_account USING (code);
-    GET DIAGNOSTICS with_a_balance = ROW_COUNT;
     IF with_a_balance < how_many THEN
         PERFORM refuse('an_account_has_a_code_of_the_chart', TG_TABLE_NAME);
     END IF;

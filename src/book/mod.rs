@@ -72,7 +72,7 @@
 //! that into the trigger that checks the lines and moves the balances; reading and deciding
 //! take a seventh, the lock and the commit the rest. Of a batch of 64, reading, the lock and
 //! the commit take three tenths. Ahead, the lock and the commit are part of the statement,
-//! and of full batches reading, deciding and inserting overlap the one before. `measure`
+//! and of full batches reading, deciding, inserting and asking overlap the one before. `measure`
 //! tells the split of a server as it runs, and `cargo bench --bench posting` prints it
 //! beside raw COPY of the same rows.
 //!

@@ -99,8 +99,8 @@ pub enum StoreError {
 
 impl StoreError {
     /// Whether the batch does not follow the campaign's last one, by the numbers of its changes,
-    /// entries or accounts or by what it was decided on: another batch has come between, or the one before it
-    /// is not there yet.
+    /// entries or accounts or by what it was decided on: another batch has come between, or the
+    /// one before it is not there yet.
     pub(crate) fn is_out_of_turn(&self) -> bool {
         let Self::Refused { constraint, .. } = self else {
             return false;

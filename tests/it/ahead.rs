@@ -1,12 +1,19 @@
 //! Batches that are decided and written before the one before them is committed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use pledgebook::{
     book::{BookError, Books, Settings},
-    domain::{Action, Command, Fingerprint, Money, Outcome, Payer, Receipt, payment},
+    domain::{
+        Action, Command, Fingerprint, ManualEntry, ManualLine, Money, Outcome, Payer, Receipt,
+        payment,
+    },
     id::{CampaignId, MoneyAccountId, PaymentId, PledgeId, RequestId, SignatureId},
-    money::Amount,
+    ledger::{AccountKey, Code, Owner, Side},
+    money::{Amount, Commodity},
     store::Store,
 };
 use uuid::Uuid;
@@ -94,6 +101,33 @@ fn command(method: &'static str, action: Action) -> Command {
     }
 }
 
+/// Interest of a euro, by hand.
+fn interest() -> Command {
+    let currency = "EUR".parse().unwrap();
+    let line = |code, side| ManualLine {
+        account: AccountKey {
+            code,
+            commodity: Commodity::Currency(currency),
+            owner: Owner::Nobody,
+        },
+        side,
+        amount: Money {
+            amount: Amount::of_units(100),
+            currency,
+        },
+    };
+    let entry = ManualEntry {
+        lines: vec![
+            line(Code::Reserve, Side::Debit),
+            line(Code::Interest, Side::Credit),
+        ],
+        occurred_at: None,
+        value_date: None,
+        reason: "interest".to_owned(),
+    };
+    command("PostEntry", Action::PostEntry(entry))
+}
+
 type Answer = Result<Outcome, BookError>;
 
 async fn submit(books: &Books, campaign: CampaignId, commands: &[Command]) -> Vec<Answer> {
@@ -172,32 +206,39 @@ async fn what_was_decided_on_a_refused_batch_is_decided_again() {
     tester.must_be_clean(&campaign.name).await;
 }
 
-/// A batch that is there before the one before it has begun, or that changes the rows of
-/// that one, waits for it and is not refused for good: a server that is alone has nothing to
-/// decide again.
+/// Counts the batches that begin, and those under the lock: one holds the campaign's lock alone,
+/// beside its own. A sequence goes on when what it was asked for is rolled back.
+const COUNTED: &str = "CREATE SEQUENCE begun;
+    CREATE SEQUENCE under_the_lock;
+    GRANT USAGE ON begun, under_the_lock TO pledgebook_app;
+    CREATE FUNCTION counted() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN
+        PERFORM nextval('begun');
+        IF 1 < (SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid()
+            AND locktype = 'advisory' AND mode = 'ExclusiveLock')
+        THEN
+            PERFORM nextval('under_the_lock');
+        END IF;
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER a_counted BEFORE INSERT ON change FOR EACH STATEMENT EXECUTE FUNCTION counted()";
+
+/// A batch that changes the rows of the one before it waits for it and is not refused: a server
+/// that is alone has nothing to decide again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_does_not_pass_the_one_before_it() {
     let tester = Tester::start().await;
     let (payments, campaign) = Payments::open(&tester).await;
-    // Every other batch is slow to begin. Under the lock a batch holds the campaign's lock
-    // alone, beside its own.
-    let slow = "CREATE SEQUENCE begun;
-        CREATE SEQUENCE under_the_lock;
-        GRANT USAGE ON begun, under_the_lock TO pledgebook_app;
-        CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
-        $$ BEGIN PERFORM pg_sleep(0.05 * (nextval('begun') % 2)); RETURN NULL; END $$;
-        CREATE TRIGGER a_slow BEFORE INSERT ON change FOR EACH STATEMENT EXECUTE FUNCTION slow();
-        CREATE FUNCTION locked() RETURNS trigger LANGUAGE plpgsql AS
+    tester.database.execute("postgres", COUNTED).await.unwrap();
+    let every_other_is_slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN
-            IF 1 < (SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid()
-                AND locktype = 'advisory' AND mode = 'ExclusiveLock')
-            THEN
-                PERFORM nextval('under_the_lock');
-            END IF;
-            RETURN NEW;
+            PERFORM pg_sleep(0.05 * ((SELECT last_value FROM begun) % 2));
+            RETURN NULL;
         END $$;
-        CREATE TRIGGER locked BEFORE INSERT ON payment FOR EACH ROW EXECUTE FUNCTION locked()";
-    tester.database.execute("postgres", slow).await.unwrap();
+        GRANT SELECT ON begun TO pledgebook_app;
+        CREATE TRIGGER b_slow BEFORE INSERT ON change FOR EACH STATEMENT EXECUTE FUNCTION slow()";
+    let slow = tester.database.execute("postgres", every_other_is_slow);
+    slow.await.unwrap();
     let url = tester.database.url("pledgebook_app");
     let store = Store::connect(&url, 4).await.unwrap();
     let books = Books::new(store, tester.clock.clone(), eager());
@@ -212,9 +253,64 @@ async fn a_batch_does_not_pass_the_one_before_it() {
     for answer in submit(&books, payments.campaign, &commands).await {
         assert!(matches!(answer, Ok(Outcome::Done(_))), "{answer:?}");
     }
-    // The first batch; a sequence goes on when what it was asked for is rolled back.
+    // The first batch.
     let locked = count(&tester, "SELECT last_value FROM under_the_lock").await;
-    assert!(locked <= 8, "{locked}");
+    assert_eq!(locked, 1);
+    tester.must_be_clean(&campaign.name).await;
+}
+
+/// A batch that is there before the one before it has begun is refused, and written again as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_is_early_is_written_again() {
+    let tester = Tester::start().await;
+    let (payments, campaign) = Payments::open(&tester).await;
+    tester.database.execute("postgres", COUNTED).await.unwrap();
+    let store = Store::connect(&tester.database.url("pledgebook_app"), 4).await;
+    let settings = Settings {
+        ahead: 3,
+        ..Settings::default()
+    };
+    let books = Books::new(store.unwrap(), tester.clock.clone(), settings);
+    // All accounts are open then.
+    submit(
+        &books,
+        payments.campaign,
+        &[payments.payment("ch_0"), interest()],
+    )
+    .await;
+    let pool = tester.database.pool("postgres").await;
+    let mut stop = pool.begin().await.unwrap();
+    // Nobody inserts an effect, and a batch that is to cannot begin.
+    let lock = "LOCK TABLE effect IN SHARE MODE";
+    sqlx::query(lock).execute(&mut *stop).await.unwrap();
+    let until = async |query: &str, number: i64| {
+        while count(&tester, query).await != number {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let first = [payments.payment("ch_1")];
+    let mut first = Box::pin(submit(&books, payments.campaign, &first));
+    assert!(futures::poll!(&mut first).is_pending());
+    let stopped = "SELECT count(*) FROM pg_locks
+        WHERE relation = 'effect'::regclass AND NOT granted";
+    until(stopped, 1).await;
+    let early = [interest(), interest(), interest()];
+    let mut early = Box::pin(submit(&books, payments.campaign, &early));
+    assert!(futures::poll!(&mut early).is_pending());
+    until("SELECT last_value FROM begun", 2).await;
+    let at_work = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND usename = 'pledgebook_app' AND state = 'active'";
+    until(at_work, 1).await;
+    stop.rollback().await.unwrap();
+    for answer in [first.await, early.await].concat() {
+        assert!(matches!(answer, Ok(Outcome::Done(_))), "{answer:?}");
+    }
+    // The early one twice, and none but what the book began with under the lock.
+    assert_eq!(count(&tester, "SELECT last_value FROM begun").await, 4);
+    assert_eq!(
+        count(&tester, "SELECT last_value FROM under_the_lock").await,
+        1
+    );
     tester.must_be_clean(&campaign.name).await;
 }
 
@@ -316,10 +412,12 @@ async fn asks_beside(on_the_same: bool) -> bool {
     let mut second = Box::pin(submit(&books, payments.campaign, &second));
     assert!(futures::poll!(&mut second).is_pending());
     begun(3).await;
+    // Long for a batch that does, and short for a test that waits for one that does not.
+    let until = Instant::now() + Duration::from_secs(if on_the_same { 1 } else { 30 });
     let mut asks = false;
-    for _ in 0..20 {
+    while !asks && Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        asks |= count(&tester, "SELECT is_called::int::bigint FROM asked").await > 0;
+        asks = count(&tester, "SELECT is_called::int::bigint FROM asked").await > 0;
     }
     stop.rollback().await.unwrap();
     for answer in [first.await, second.await].concat() {

@@ -203,11 +203,15 @@ const TAMPERED: &[(&str, &[&str])] = &[
     // Nouns and what the journal makes of them.
     (
         "UPDATE campaign_head SET tally.held = (tally).held + 1 WHERE campaign_id = $1",
-        &["tally"],
+        &["head_is_the_last", "tally"],
+    ),
+    (
+        "UPDATE change SET tally.held = (tally).held + 1 WHERE campaign_id = $1 AND tally IS NOT NULL",
+        &["head_is_the_last"],
     ),
     (
         "UPDATE campaign_head SET tally.signed = 7 WHERE campaign_id = $1",
-        &["tally"],
+        &["head_is_the_last", "tally"],
     ),
     (
         "UPDATE pledge SET paid = paid - 1 WHERE campaign_id = $1",
@@ -405,7 +409,7 @@ const TAMPERED_AT_THE_END: &[(&str, &[&str])] = &[
     (
         "UPDATE campaign_head SET tally.certificates = (tally).certificates + 1, tally.returned = 0
          WHERE campaign_id = $1",
-        &["tally"],
+        &["head_is_the_last", "tally"],
     ),
 ];
 
@@ -523,6 +527,10 @@ async fn a_forgery_in_which_everything_adds_up_breaks_the_chain() {
         ),
         format!("UPDATE account_day SET debits = debits * 2, credits = credits * 2 {of}"),
         format!("UPDATE campaign_head SET tally.unallocated = (tally).unallocated * 2 {of}"),
+        format!(
+            "UPDATE change SET tally.unallocated = (tally).unallocated * 2 {of}
+             AND tally IS NOT NULL"
+        ),
         format!("UPDATE payment SET gross = gross * 2, unallocated = unallocated * 2 {of}"),
         format!("UPDATE effect SET amount = amount * 2 {of}"),
         format!(

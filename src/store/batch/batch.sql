@@ -9,10 +9,10 @@
 -- table of its own first, which takes twice as long.
 --
 -- The order matters. PostgreSQL carries out the main query first, then the parts from the last
--- to the first, and then fires their triggers in that order: accounts and headers before lines,
--- and changes before what refers to other rows. What the headers and the lines say of each other
--- is asked before the batch before this one is committed; the first trigger that asks what stands
--- waits for it.
+-- to the first, and then fires their triggers in that order: headers and accounts before lines,
+-- and changes before what refers to other rows. What the rows say of each other is asked while
+-- the batch before is not committed yet; the first trigger that asks what stands waits for it,
+-- which is the accounts' where some were opened.
 --
 -- The campaign's lock is taken first, for whoever works under the head's lock, and this
 -- batch's own, for the batch that comes behind it; the one of the batch before is left to the
@@ -91,6 +91,9 @@ WITH pledges AS (
     SELECT $1, unnest($27::int[]), unnest($28::bigint[]), unnest($29::smallint[]),
         unnest($30::bigint[]), unnest($31::bigint[]), unnest($32::bigint[]), unnest($33::uuid[]),
         unnest($34::uuid[])
+), accounts AS (
+    INSERT INTO account (campaign_id, account_no, code, commodity, owner)
+    SELECT $1, unnest($14::int[]), unnest($15::smallint[]), unnest($16::text[]), unnest($17::uuid[])
 ), entries AS (
     INSERT INTO journal_entry (campaign_id, entry_no, change_no, event, occurred_at, value_date,
         recorded_at, reverses, accounts, digest)
@@ -99,9 +102,6 @@ WITH pledges AS (
         unnest($24::bigint[]),
         -- An array of arrays of different lengths is none in SQL: each comes as its text.
         unnest($25::text[])::int[], unnest($26::bytea[])
-), accounts AS (
-    INSERT INTO account (campaign_id, account_no, code, commodity, owner)
-    SELECT $1, unnest($14::int[]), unnest($15::smallint[]), unnest($16::text[]), unnest($17::uuid[])
 )
 SELECT pg_advisory_xact_lock_shared($106), pg_advisory_xact_lock($107),
     set_config('pledgebook.behind', $111, true)
