@@ -29,6 +29,14 @@ fn eager() -> Settings {
     }
 }
 
+/// A batch goes ahead when three commands wait.
+fn in_threes() -> Settings {
+    Settings {
+        ahead: 3,
+        ..Settings::default()
+    }
+}
+
 fn last<T: std::str::FromStr<Err: std::fmt::Debug>>(name: &str) -> T {
     name.rsplit('/').next().unwrap().parse().unwrap()
 }
@@ -145,6 +153,25 @@ async fn count(tester: &Tester, query: &str) -> i64 {
         .unwrap()
 }
 
+/// Waits until the database answers so.
+async fn becomes(tester: &Tester, query: &str, answer: i64) {
+    while count(tester, query).await != answer {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Waits until so many batches have begun, of those that are counted.
+async fn begun(tester: &Tester, how_many: i64) {
+    let enough = format!("SELECT (last_value >= {how_many})::int::bigint FROM begun");
+    becomes(tester, &enough, 1).await;
+}
+
+/// Books of another server, on the same database.
+async fn books(tester: &Tester, settings: Settings) -> Books {
+    let store = Store::connect(&tester.database.url("pledgebook_app"), 4).await;
+    Books::new(store.unwrap(), tester.clock.clone(), settings)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_asked_again_while_it_is_written_posts_once() {
     let tester = Tester::start_with(eager()).await;
@@ -239,9 +266,7 @@ async fn a_batch_does_not_pass_the_one_before_it() {
         CREATE TRIGGER b_slow BEFORE INSERT ON change FOR EACH STATEMENT EXECUTE FUNCTION slow()";
     let slow = tester.database.execute("postgres", every_other_is_slow);
     slow.await.unwrap();
-    let url = tester.database.url("pledgebook_app");
-    let store = Store::connect(&url, 4).await.unwrap();
-    let books = Books::new(store, tester.clock.clone(), eager());
+    let books = books(&tester, eager()).await;
     // Half of sixteen payments fail in the next batch: the last ones first, which the batch
     // before comes to last.
     let mut commands = Vec::new();
@@ -265,12 +290,7 @@ async fn a_batch_that_is_early_is_written_again() {
     let tester = Tester::start().await;
     let (payments, campaign) = Payments::open(&tester).await;
     tester.database.execute("postgres", COUNTED).await.unwrap();
-    let store = Store::connect(&tester.database.url("pledgebook_app"), 4).await;
-    let settings = Settings {
-        ahead: 3,
-        ..Settings::default()
-    };
-    let books = Books::new(store.unwrap(), tester.clock.clone(), settings);
+    let books = books(&tester, in_threes()).await;
     // All accounts are open then.
     submit(
         &books,
@@ -283,24 +303,19 @@ async fn a_batch_that_is_early_is_written_again() {
     // Nobody inserts an effect, and a batch that is to cannot begin.
     let lock = "LOCK TABLE effect IN SHARE MODE";
     sqlx::query(lock).execute(&mut *stop).await.unwrap();
-    let until = async |query: &str, number: i64| {
-        while count(&tester, query).await != number {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
     let first = [payments.payment("ch_1")];
     let mut first = Box::pin(submit(&books, payments.campaign, &first));
     assert!(futures::poll!(&mut first).is_pending());
     let stopped = "SELECT count(*) FROM pg_locks
         WHERE relation = 'effect'::regclass AND NOT granted";
-    until(stopped, 1).await;
+    becomes(&tester, stopped, 1).await;
     let early = [interest(), interest(), interest()];
     let mut early = Box::pin(submit(&books, payments.campaign, &early));
     assert!(futures::poll!(&mut early).is_pending());
-    until("SELECT last_value FROM begun", 2).await;
+    begun(&tester, 2).await;
     let at_work = "SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND usename = 'pledgebook_app' AND state = 'active'";
-    until(at_work, 1).await;
+    becomes(&tester, at_work, 1).await;
     stop.rollback().await.unwrap();
     for answer in [first.await, early.await].concat() {
         assert!(matches!(answer, Ok(Outcome::Done(_))), "{answer:?}");
@@ -328,12 +343,7 @@ const STOPPED: &str = "CREATE SEQUENCE begun;
 /// Books whose batches stop so, and go ahead when three commands wait.
 async fn stopping_books(tester: &Tester) -> Books {
     tester.database.execute("postgres", STOPPED).await.unwrap();
-    let store = Store::connect(&tester.database.url("pledgebook_app"), 4).await;
-    let settings = Settings {
-        ahead: 3,
-        ..Settings::default()
-    };
-    Books::new(store.unwrap(), tester.clock.clone(), settings)
+    books(tester, in_threes()).await
 }
 
 /// A batch that takes its time keeps nobody waiting but those whom it carries: as soon as enough
@@ -354,11 +364,7 @@ async fn the_next_batch_begins_while_one_is_written() {
     let mut stop = pool.begin().await.unwrap();
     let lock = "SELECT FROM pg_advisory_xact_lock(42)";
     sqlx::query(lock).execute(&mut *stop).await.unwrap();
-    let begun = async |how_many: i64| {
-        while count(&tester, "SELECT last_value FROM begun").await < how_many {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
+    let begun = async |how_many| begun(&tester, how_many).await;
     let first = submit_all(&["ch_1"]);
     begun(2).await;
     let others = submit_all(&["ch_2", "ch_3", "ch_4"]);
@@ -398,11 +404,7 @@ async fn asks_beside(on_the_same: bool) -> bool {
     let mut stop = pool.begin().await.unwrap();
     let lock = "SELECT FROM pg_advisory_xact_lock(42)";
     sqlx::query(lock).execute(&mut *stop).await.unwrap();
-    let begun = async |how_many: i64| {
-        while count(&tester, "SELECT last_value FROM begun").await < how_many {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
+    let begun = async |how_many| begun(&tester, how_many).await;
     let first = [payments.payment("ch_2")];
     let mut first = Box::pin(submit(&books, payments.campaign, &first));
     assert!(futures::poll!(&mut first).is_pending());
@@ -457,11 +459,7 @@ async fn sizes_beside_items(items: u8) -> Vec<i64> {
         lock.execute(&mut *stop).await.unwrap();
         stops.push(stop);
     }
-    let begun = async |how_many: i64| {
-        while count(&tester, "SELECT last_value FROM begun").await < how_many {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
+    let begun = async |how_many| begun(&tester, how_many).await;
     let mut answers = Vec::new();
     for (nth, commands) in [(2, &all[1..2]), (3, &all[2..5])] {
         let mut asked = Box::pin(submit(&books, payments.campaign, commands));
@@ -529,9 +527,7 @@ async fn nothing_is_shared_out_while_items_of_a_run_wait() {
 async fn what_was_decided_on_a_mixture_of_old_and_new_is_decided_again() {
     let tester = Tester::start_with(eager()).await;
     let (payments, campaign) = Payments::open(&tester).await;
-    let url = tester.database.url("pledgebook_app");
-    let store = Store::connect(&url, 4).await.unwrap();
-    let there = Books::new(store, tester.clock.clone(), eager());
+    let there = books(&tester, eager()).await;
     let here = &tester.server.app.books;
     // The book of the server here has the pledge from when it was made, with nothing paid.
     let paid = submit(&there, payments.campaign, &[payments.payment("ch_1")]).await;
@@ -547,9 +543,7 @@ async fn what_was_decided_on_a_mixture_of_old_and_new_is_decided_again() {
 async fn two_servers_that_go_ahead_do_not_pass_each_other() {
     let tester = Tester::start_with(eager()).await;
     let (payments, campaign) = Payments::open(&tester).await;
-    let url = tester.database.url("pledgebook_app");
-    let store = Store::connect(&url, 4).await.unwrap();
-    let there = Books::new(store, tester.clock.clone(), eager());
+    let there = books(&tester, eager()).await;
     let here = tester.server.app.books.clone();
     let payments = Arc::new(payments);
     for round in 0..12 {
