@@ -17,6 +17,7 @@ pub mod grpc;
 pub mod config;
 pub mod telemetry;
 pub mod postgres;
+pub mod gathering;
 pub mod server;
 pub mod cli;
 

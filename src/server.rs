@@ -17,6 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use futures::TryStreamExt;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -32,6 +33,7 @@ use tower_http::cors::{AllowHeaders, CorsLayer};
 
 use crate::{
     app::App,
+    gathering::Gathering,
     grpc::{Api, EndsWithServer, Guard, PeerApi, pb, unknown_method},
     report::Reports,
     webhook::{self, Webhooks},
@@ -202,10 +204,12 @@ impl Service {
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .http2_max_header_list_size(16 * 1024)
             .add_routes(Routes::from(router))
-            // Without it the last bytes of an answer wait for the acknowledgement of the
-            // first, 40 ms with most clients.
             .serve_with_incoming_shutdown(
-                TcpIncoming::from(listener).with_nodelay(Some(true)),
+                // Without it the last bytes of an answer wait for the acknowledgement of the
+                // first, 40 ms with most clients.
+                TcpIncoming::from(listener)
+                    .with_nodelay(Some(true))
+                    .map_ok(Gathering::new),
                 signal,
             );
         let served = until_drained(serving, &calls, &shutdown).await;

@@ -8,6 +8,7 @@ use tonic::{
 };
 
 use crate::{
+    gathering,
     grpc::pb::{
         self, campaign_service_client::CampaignServiceClient,
         ledger_service_client::LedgerServiceClient, member_service_client::MemberServiceClient,
@@ -57,7 +58,7 @@ impl Clients {
         let mut bearer: MetadataValue<Ascii> = format!("Bearer {key}").parse()?;
         bearer.set_sensitive(true);
         Ok(Self {
-            channel: endpoint.tcp_nodelay(true).connect().await?,
+            channel: gathering::connect(&endpoint).await?,
             bearer: Bearer(bearer),
         })
     }

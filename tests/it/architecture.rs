@@ -35,7 +35,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("telemetry", &["config"]),
     ("postgres", &[]),
-    ("server", &["app", "report", "webhook", "grpc"]),
+    ("gathering", &[]),
+    ("server", &["app", "report", "webhook", "grpc", "gathering"]),
     (
         "cli",
         &[
@@ -44,6 +45,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "book",
             "clock",
             "config",
+            "gathering",
             "grpc",
             "id",
             "money",
@@ -61,7 +63,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// Crates with a home: nobody else may name them.
 const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["store", "report", "postgres"]),
-    ("tonic", &["grpc", "server", "cli"]),
+    ("tonic", &["grpc", "gathering", "server", "cli"]),
     ("axum", &["webhook", "server"]),
     ("nix", &["postgres"]),
     ("clap", &["cli", "main"]),

@@ -17,6 +17,7 @@ use pledgebook::{
     app::App,
     book::{Books, Settings},
     clock::Clock,
+    gathering,
     grpc::pb::{
         self, payment_service_client::PaymentServiceClient, run_service_client::RunServiceClient,
     },
@@ -31,6 +32,7 @@ use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
     sync::mpsc,
+    task::JoinSet,
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -140,7 +142,7 @@ impl Server {
         let mut first = None;
         for _ in 0..CONNECTIONS {
             let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-            let channel = endpoint.tcp_nodelay(true).connect().await.unwrap();
+            let channel = gathering::connect(&endpoint).await.unwrap();
             first.get_or_insert_with(|| channel.clone());
             clients.push(PaymentServiceClient::with_interceptor(
                 channel,
@@ -324,7 +326,8 @@ async fn open_loop(
     let calls = per_second * run.as_millis() as u64 / 1_000;
     let begun = Instant::now();
     let mut tick = tokio::time::interval(Duration::from_millis(1));
-    let mut tasks = Vec::with_capacity(calls as usize);
+    let mut tasks = JoinSet::new();
+    let mut times = Vec::with_capacity(calls as usize);
     let due = |n: u64| begun + Duration::from_nanos(n * 1_000_000_000 / per_second);
     let mut n = 0;
     while n < calls {
@@ -332,7 +335,7 @@ async fn open_loop(
         while n < calls && due(n) <= Instant::now() {
             let mut client = server.clients[n as usize % CONNECTIONS].clone();
             let (request, due) = (requests.next(), due(n));
-            tasks.push(tokio::spawn(async move {
+            tasks.spawn(async move {
                 // Under more than it takes, a full queue is an answer: one asks again, and the
                 // time goes on.
                 while let Err(status) = client.record_payment(request.clone()).await {
@@ -340,14 +343,13 @@ async fn open_loop(
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
                 due.elapsed()
-            }));
+            });
             n += 1;
         }
+        // A call that was answered gives its memory to the next one.
+        times.extend(std::iter::from_fn(|| tasks.try_join_next()).map(Result::unwrap));
     }
-    let mut times = Vec::with_capacity(tasks.len());
-    for task in tasks {
-        times.push(task.await.unwrap());
-    }
+    times.extend(tasks.join_all().await);
     times.sort();
     (times[times.len() / 2], times[times.len() * 99 / 100])
 }
@@ -427,7 +429,11 @@ pub async fn measure(place: &Place, ledger: &Ledger, plan: Plan, figures: &mut F
 mod echo {
     //! Answers RecordPayment with a message like the real one, and does nothing.
 
-    use pledgebook::grpc::pb::{self, payment_service_server::PaymentServiceServer};
+    use futures::TryStreamExt;
+    use pledgebook::{
+        gathering::Gathering,
+        grpc::pb::{self, payment_service_server::PaymentServiceServer},
+    };
     use tokio::net::TcpListener;
     use tokio_util::sync::CancellationToken;
     use tonic::{
@@ -549,7 +555,9 @@ mod echo {
             .max_concurrent_streams(8_192)
             .add_service(PaymentServiceServer::new(Echo))
             .serve_with_incoming_shutdown(
-                TcpIncoming::from(listener).with_nodelay(Some(true)),
+                TcpIncoming::from(listener)
+                    .with_nodelay(Some(true))
+                    .map_ok(Gathering::new),
                 shutdown.cancelled_owned(),
             )
             .await
