@@ -18,7 +18,7 @@ use axum::{
     routing::get,
 };
 use futures::TryStreamExt;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use http_body_util::BodyExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
@@ -29,6 +29,7 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 use tonic_web::GrpcWebLayer;
+use tower::ServiceExt;
 use tower_http::cors::{AllowHeaders, CorsLayer};
 
 use crate::{
@@ -169,20 +170,24 @@ impl Service {
         if self.reflection {
             routes = reflection(routes)?;
         }
-        let guard = api.guard();
-        let grpc = routes
-            .into_axum_router()
-            .layer(from_fn_with_state(guard.clone(), guarded))
+        let guarded = from_fn_with_state(api.guard(), guarded);
+        let grpc = routes.into_axum_router().layer(guarded.clone());
+        // Guarded like the rest: whatever carries our name is denied unless it is known.
+        let unknown = unknown.layer(guarded);
+        let calls = TaskTracker::new();
+        let entrance = Entrance {
+            calls: calls.clone(),
+            grpc: grpc.clone().fallback(unknown.clone()),
+        };
+        let of_browsers = grpc
             .layer(GrpcWebLayer::new())
             .layer(cross_origin(self.origins));
         let router = Router::new()
-            .merge(grpc)
+            .merge(of_browsers)
             .merge(webhook::router(self.webhooks.clone()))
             // One fallback, set last: each router's own would answer for the other's paths.
-            // Guarded like the rest: whatever carries our name is denied unless it is known.
-            .fallback(unknown.layer(from_fn_with_state(guard, guarded)));
-        let calls = TaskTracker::new();
-        let router = router.layer(from_fn_with_state(calls.clone(), counted));
+            .fallback(unknown)
+            .layer(from_fn_with_state(entrance, enter));
 
         let worker = tokio::spawn(webhook::work(self.webhooks.clone(), shutdown.clone()));
         let runs = {
@@ -258,10 +263,24 @@ async fn until_drained(
     Ok(())
 }
 
-/// Counts a call until its answer has been taken, unless it ends with the server anyway.
-async fn counted(State(calls): State<TaskTracker>, request: Request, next: Next) -> Response {
-    let call = calls.token();
-    let response = next.run(request).await;
+/// What every call comes through.
+#[derive(Clone)]
+struct Entrance {
+    calls: TaskTracker,
+    /// The services, for whoever speaks gRPC as it is.
+    grpc: Router,
+}
+
+/// Counts a call until its answer has been taken, unless it ends with the server anyway, and takes
+/// it past what only browsers need, if it is none's: that was a twentieth of a server's work.
+async fn enter(State(entrance): State<Entrance>, request: Request, next: Next) -> Response {
+    let call = entrance.calls.token();
+    let response = if is_grpc(&request) {
+        let Ok(response) = entrance.grpc.oneshot(request).await;
+        response
+    } else {
+        next.run(request).await
+    };
     if response.extensions().get::<EndsWithServer>().is_some() {
         return response;
     }
@@ -272,6 +291,16 @@ async fn counted(State(calls): State<TaskTracker>, request: Request, next: Next)
             error
         }))
     })
+}
+
+/// Whether it is gRPC that no page in a browser has sent.
+fn is_grpc(request: &Request) -> bool {
+    let headers = request.headers();
+    let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    request.version() == Version::HTTP_2
+        && content_type
+            .is_some_and(|of| matches!(of, b"application/grpc" | b"application/grpc+proto"))
+        && !headers.contains_key(header::ORIGIN)
 }
 
 /// Lets pages of other origins call by gRPC-Web and read what an error says.

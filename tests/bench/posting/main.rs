@@ -112,6 +112,11 @@ pub struct Plan {
 
 fn main() {
     let arguments = Arguments::parse();
+    // Somebody always listens to a server's logs; otherwise each span asks a second way to log.
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(std::io::stderr)
+        .init();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         match arguments.part {

@@ -71,7 +71,10 @@ async fn pages_of_a_listed_origin_may_call_and_others_may_not() {
         assert_eq!(before.http, http::StatusCode::OK);
         let web = [("content-type", "application/grpc-web+proto"), origin];
         let answer = wire::http1(address, &path, &web, frame(&request.encode_to_vec())).await;
-        for headers in [&before.headers, &answer.headers] {
+        // Also one that speaks gRPC as it is, which otherwise passes browsers' ways by.
+        let plain = wire::http2(address, &path, &[origin], frame(&request.encode_to_vec())).await;
+        assert_eq!(plain.status().code(), Code::Ok, "{plain:?}");
+        for headers in [&before.headers, &answer.headers, &plain.headers] {
             let of = headers.get("access-control-allow-origin");
             assert_eq!(of.map(|of| of.to_str().unwrap()), allowed);
         }
