@@ -18,8 +18,9 @@ use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex},
     net::{TcpStream, tcp::OwnedReadHalf},
-    task::{JoinHandle, yield_now},
+    task::yield_now,
 };
+use tokio_util::task::AbortOnDropHandle;
 use tonic::transport::{
     Channel, Endpoint,
     server::{Connected, TcpConnectInfo},
@@ -30,13 +31,14 @@ use tower::ServiceExt;
 const ROOM: usize = 64 * 1024;
 
 /// The connection. What is written to it is on its way, as with the kernel's own buffer; that it
-/// could not be sent is told to the next who writes. To shut it down waits for what is on its way.
+/// could not be sent is told to the next who writes. To shut it down waits for what is on its way;
+/// dropped, it ends at once, or whoever does not read would keep the socket.
 #[derive(Debug)]
 pub struct Gathering {
     reads: OwnedReadHalf,
     writes: DuplexStream,
     /// Nothing once it has ended.
-    carrier: Option<JoinHandle<io::Result<()>>>,
+    carrier: Option<AbortOnDropHandle<io::Result<()>>>,
     info: TcpConnectInfo,
 }
 
@@ -47,10 +49,11 @@ impl Gathering {
         let info = stream.connect_info();
         let (reads, socket) = stream.into_split();
         let (writes, written) = duplex(ROOM);
+        let carrier = tokio::spawn(carry(written, socket));
         Self {
             reads,
             writes,
-            carrier: Some(tokio::spawn(carry(written, socket))),
+            carrier: Some(AbortOnDropHandle::new(carrier)),
             info,
         }
     }
@@ -145,7 +148,11 @@ mod tests {
         time::Duration,
     };
 
-    use tokio::{runtime::Builder, sync::Mutex, time::timeout};
+    use tokio::{
+        runtime::{Builder, Handle},
+        sync::Mutex,
+        time::timeout,
+    };
 
     use super::*;
 
@@ -233,16 +240,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_writes_waits_for_one_who_does_not_read() {
-        let (mut gathering, other) = connected(1).await;
+    async fn whoever_does_not_read_is_waited_for_and_keeps_nothing() {
+        let (mut gathering, _does_not_read) = connected(1).await;
         let all = async {
             // More than the kernel's buffers of both ends take.
             for _ in 0..1_000 {
                 gathering.write_all(&[7; ROOM]).await.unwrap();
             }
         };
-        let all = timeout(Duration::from_millis(500), all).await;
-        assert!(all.is_err());
-        drop(other);
+        assert!(timeout(Duration::from_millis(500), all).await.is_err());
+        let tasks = || Handle::current().metrics().num_alive_tasks();
+        assert_eq!(tasks(), 1);
+        drop(gathering);
+        let ended = async {
+            while tasks() > 0 {
+                yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(10), ended).await.unwrap();
     }
 }
