@@ -298,6 +298,7 @@ fn is_grpc(request: &Request) -> bool {
     let headers = request.headers();
     let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     request.version() == Version::HTTP_2
+        && request.method() == Method::POST
         && content_type
             .is_some_and(|of| matches!(of, b"application/grpc" | b"application/grpc+proto"))
         && !headers.contains_key(header::ORIGIN)

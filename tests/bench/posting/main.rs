@@ -115,7 +115,7 @@ fn main() {
     // Somebody always listens to a server's logs; otherwise each span asks a second way to log.
     // How long a check takes is no news here.
     tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::ERROR)
+        .with_env_filter("warn,sqlx::query=error")
         .with_writer(std::io::stderr)
         .init();
     let runtime = tokio::runtime::Runtime::new().unwrap();
