@@ -6,7 +6,13 @@
 //! the process may end. A stream that ends with the server says so to its caller, and
 //! when that one does not read it is not waited for: HTTP/2 gives it no way to be told.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -17,12 +23,15 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use futures::TryStreamExt;
+use futures::{TryStreamExt, future::BoxFuture};
 use http::{HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use http_body_util::BodyExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
 use tonic::{
     codec::CompressionEncoding,
     service::Routes,
@@ -35,7 +44,7 @@ use tower_http::cors::{AllowHeaders, CorsLayer};
 use crate::{
     app::App,
     gathering::Gathering,
-    grpc::{Api, EndsWithServer, Guard, PeerApi, pb, unknown_method},
+    grpc::{Api, EndsWithServer, Guard, PeerApi, Services, pb, unknown_method},
     report::Reports,
     webhook::{self, Webhooks},
 };
@@ -166,28 +175,29 @@ impl Service {
             self.webhooks.clone(),
             shutdown.clone(),
         );
-        let mut routes = api.routes().add_service(health_service);
+        let services = Services::new(&api);
+        let mut routes = services.routes().add_service(health_service);
         if self.reflection {
             routes = reflection(routes)?;
         }
         let guarded = from_fn_with_state(api.guard(), guarded);
-        let grpc = routes.into_axum_router().layer(guarded.clone());
-        // Guarded like the rest: whatever carries our name is denied unless it is known.
-        let unknown = unknown.layer(guarded);
+        let of_browsers = routes
+            .into_axum_router()
+            .layer(guarded.clone())
+            .layer(GrpcWebLayer::new())
+            .layer(cross_origin(self.origins));
         let calls = TaskTracker::new();
         let entrance = Entrance {
             calls: calls.clone(),
-            grpc: grpc.clone().fallback(unknown.clone()),
+            guard: api.guard(),
+            services: Arc::new(services),
+            rest: Router::new()
+                .merge(of_browsers)
+                .merge(webhook::router(self.webhooks.clone()))
+                // One fallback, set last: each router's own would answer for the other's paths.
+                // Guarded like the rest: whatever carries our name is denied unless it is known.
+                .fallback(unknown.layer(guarded)),
         };
-        let of_browsers = grpc
-            .layer(GrpcWebLayer::new())
-            .layer(cross_origin(self.origins));
-        let router = Router::new()
-            .merge(of_browsers)
-            .merge(webhook::router(self.webhooks.clone()))
-            // One fallback, set last: each router's own would answer for the other's paths.
-            .fallback(unknown)
-            .layer(from_fn_with_state(entrance, enter));
 
         let worker = tokio::spawn(webhook::work(self.webhooks.clone(), shutdown.clone()));
         let runs = {
@@ -208,8 +218,8 @@ impl Service {
             .max_concurrent_streams(STREAMS_A_CONNECTION)
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .http2_max_header_list_size(16 * 1024)
-            .add_routes(Routes::from(router))
             .serve_with_incoming_shutdown(
+                entrance,
                 // Without it the last bytes of an answer wait for the acknowledgement of the
                 // first, 40 ms with most clients.
                 TcpIncoming::from(listener)
@@ -263,30 +273,55 @@ async fn until_drained(
     Ok(())
 }
 
-/// What every call comes through.
+/// What every call comes through. A call is counted until its answer has been taken, unless it
+/// ends with the server anyway. One of our services that is called by gRPC as it is answers at
+/// once: routers, and what only browsers need, were a tenth of a server's work.
 #[derive(Clone)]
 struct Entrance {
     calls: TaskTracker,
-    /// The services, for whoever speaks gRPC as it is.
-    grpc: Router,
+    guard: Guard,
+    services: Arc<Services>,
+    /// For all others.
+    rest: Router,
 }
 
-/// Counts a call until its answer has been taken, unless it ends with the server anyway, and takes
-/// it past what only browsers need, if it is none's: that was a twentieth of a server's work.
-async fn enter(State(entrance): State<Entrance>, request: Request, next: Next) -> Response {
-    let call = entrance.calls.token();
-    let response = if is_grpc(&request) {
-        let Ok(response) = entrance.grpc.oneshot(request).await;
-        response
-    } else {
-        next.run(request).await
-    };
+impl tower::Service<http::Request<tonic::body::Body>> for Entrance {
+    type Response = http::Response<tonic::body::Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
+        let call = self.calls.token();
+        if is_grpc(&request) && Services::have(request.uri().path()) {
+            let (guard, services) = (self.guard.clone(), Arc::clone(&self.services));
+            Box::pin(async move {
+                let answered = guard.around(request, |request| services.answer(request));
+                Ok(counted(call, answered.await))
+            })
+        } else {
+            let answered = self.rest.clone().oneshot(request.map(Body::new));
+            Box::pin(async move {
+                let Ok(response) = answered.await;
+                Ok(counted(call, response.map(tonic::body::Body::new)))
+            })
+        }
+    }
+}
+
+/// The call goes with the body, which is dropped when it is taken or nobody wants it.
+fn counted(
+    call: TaskTrackerToken,
+    response: http::Response<tonic::body::Body>,
+) -> http::Response<tonic::body::Body> {
     if response.extensions().get::<EndsWithServer>().is_some() {
         return response;
     }
-    // The call goes with the body, which is dropped when it is taken or nobody wants it.
     response.map(|body| {
-        Body::new(body.map_err(move |error| {
+        tonic::body::Body::new(body.map_err(move |error| {
             let _of_this = &call;
             error
         }))
@@ -294,7 +329,7 @@ async fn enter(State(entrance): State<Entrance>, request: Request, next: Next) -
 }
 
 /// Whether it is gRPC that no page in a browser has sent.
-fn is_grpc(request: &Request) -> bool {
+fn is_grpc<B>(request: &http::Request<B>) -> bool {
     let headers = request.headers();
     let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     request.version() == Version::HTTP_2

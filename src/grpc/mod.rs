@@ -36,6 +36,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+use tower::Service as _;
 
 pub use auth::{Call, Caller, Guard};
 pub use peer::{PeerApi, PeerServers};
@@ -82,7 +83,7 @@ const LARGEST_REQUEST: usize = 256 * 1024;
 /// The most bytes of one message of payments: a thousand with long names.
 const LARGEST_PAYMENTS: usize = 1024 * 1024;
 
-/// All services.
+/// What the services work with.
 #[derive(Clone, Debug)]
 pub struct Api {
     app: App,
@@ -94,7 +95,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// The services over an application, its reports and its webhooks. What would
+    /// An API over an application, its reports and its webhooks. What would
     /// go on for as long as the caller likes ends when `shutdown` is cancelled.
     #[must_use]
     pub fn new(
@@ -120,35 +121,6 @@ impl Api {
     #[must_use]
     pub fn guard(&self) -> Guard {
         self.guard.clone()
-    }
-
-    /// The services' routes, without authentication: [`Guard`] goes around them.
-    #[must_use]
-    pub fn routes(&self) -> Routes {
-        macro_rules! services {
-            ($routes:expr, $($module:ident::$server:ident <= $largest:ident,)*) => {
-                $routes$(.add_service(
-                    pb::$module::$server::new(self.clone())
-                        .max_decoding_message_size($largest)
-                        .accept_compressed(tonic::codec::CompressionEncoding::Gzip)
-                        .send_compressed(tonic::codec::CompressionEncoding::Gzip),
-                ))*
-            };
-        }
-        services!(
-            Routes::default(),
-            campaign_service_server::CampaignServiceServer <= LARGEST_REQUEST,
-            member_service_server::MemberServiceServer <= LARGEST_REQUEST,
-            pledge_service_server::PledgeServiceServer <= LARGEST_REQUEST,
-            payment_service_server::PaymentServiceServer <= LARGEST_PAYMENTS,
-            refund_service_server::RefundServiceServer <= LARGEST_REQUEST,
-            run_service_server::RunServiceServer <= LARGEST_REQUEST,
-            share_service_server::ShareServiceServer <= LARGEST_REQUEST,
-            ledger_service_server::LedgerServiceServer <= LARGEST_REQUEST,
-            report_service_server::ReportServiceServer <= LARGEST_REQUEST,
-            admin_service_server::AdminServiceServer <= LARGEST_REQUEST,
-            webhook_service_server::WebhookServiceServer <= LARGEST_REQUEST,
-        )
     }
 
     /// Makes an action a command and carries it out, or asks what it would come to.
@@ -197,6 +169,73 @@ impl Api {
             Ok(self.app.write(campaign, command, call.deadline).await?)
         }
     }
+}
+
+macro_rules! services {
+    ($($module:ident::$server:ident <= $largest:ident,)*) => {
+        /// The services, without authentication: [`Guard`] goes around them.
+        #[derive(Clone, Debug)]
+        pub struct Services {
+            $($module: pb::$module::$server<Api>,)*
+        }
+
+        impl Services {
+            /// The services of an API.
+            #[must_use]
+            pub fn new(api: &Api) -> Self {
+                Self {
+                    $($module: pb::$module::$server::new(api.clone())
+                        .max_decoding_message_size($largest)
+                        .accept_compressed(tonic::codec::CompressionEncoding::Gzip)
+                        .send_compressed(tonic::codec::CompressionEncoding::Gzip),)*
+                }
+            }
+
+            /// Their routes, for whoever needs layers around them.
+            #[must_use]
+            pub fn routes(&self) -> Routes {
+                Routes::default()$(.add_service(self.$module.clone()))*
+            }
+
+            /// Whether a path is of one of them.
+            #[must_use]
+            pub fn have(path: &str) -> bool {
+                matches!(service_of(path), $(pb::$module::SERVICE_NAME)|*)
+            }
+
+            /// The answer to a call, without a router.
+            pub async fn answer(
+                &self,
+                request: http::Request<tonic::body::Body>,
+            ) -> http::Response<tonic::body::Body> {
+                let answered = match service_of(request.uri().path()) {
+                    $(pb::$module::SERVICE_NAME => self.$module.clone().call(request),)*
+                    _ => return unknown_method(),
+                };
+                let Ok(response) = answered.await;
+                response
+            }
+        }
+    };
+}
+services!(
+    campaign_service_server::CampaignServiceServer <= LARGEST_REQUEST,
+    member_service_server::MemberServiceServer <= LARGEST_REQUEST,
+    pledge_service_server::PledgeServiceServer <= LARGEST_REQUEST,
+    payment_service_server::PaymentServiceServer <= LARGEST_PAYMENTS,
+    refund_service_server::RefundServiceServer <= LARGEST_REQUEST,
+    run_service_server::RunServiceServer <= LARGEST_REQUEST,
+    share_service_server::ShareServiceServer <= LARGEST_REQUEST,
+    ledger_service_server::LedgerServiceServer <= LARGEST_REQUEST,
+    report_service_server::ReportServiceServer <= LARGEST_REQUEST,
+    admin_service_server::AdminServiceServer <= LARGEST_REQUEST,
+    webhook_service_server::WebhookServiceServer <= LARGEST_REQUEST,
+);
+
+/// The service's name in a path; empty when there is none.
+fn service_of(path: &str) -> &str {
+    let path = path.strip_prefix('/').unwrap_or_default();
+    path.split_once('/').map_or("", |(service, _)| service)
 }
 
 /// What every write request has, whatever it asks for.
