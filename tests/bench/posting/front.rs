@@ -316,56 +316,64 @@ async fn streams(server: &Server, requests: &Requests, run: Duration) -> f64 {
 }
 
 /// Calls that are sent when their time has come, answered or not; each one's time is
-/// counted from when it should have been sent. Gives the median and the 99th of 100.
+/// counted from when it should have been sent. Gives the median and the 99th of 100. Sent by a
+/// worker: from the main thread each call would be handed over to one.
 async fn open_loop(
     server: &Server,
     requests: &Requests,
     per_second: u64,
     run: Duration,
 ) -> (Duration, Duration) {
-    let calls = per_second * run.as_millis() as u64 / 1_000;
-    let begun = Instant::now();
-    let mut tick = tokio::time::interval(Duration::from_millis(1));
-    let mut tasks = JoinSet::new();
-    let mut times = Vec::with_capacity(calls as usize);
-    let due = |n: u64| begun + Duration::from_nanos(n * 1_000_000_000 / per_second);
-    let mut n = 0;
-    while n < calls {
-        tick.tick().await;
-        while n < calls && due(n) <= Instant::now() {
-            let mut client = server.clients[n as usize % CONNECTIONS].clone();
-            let (request, due) = (requests.next(), due(n));
-            tasks.spawn(async move {
-                // Under more than it takes, a full queue is an answer: one asks again, and the
-                // time goes on.
-                while let Err(status) = client.record_payment(request.clone()).await {
-                    assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-                due.elapsed()
-            });
-            n += 1;
+    let (clients, requests) = (server.clients.clone(), requests.clone());
+    let sent = tokio::spawn(async move {
+        let calls = per_second * run.as_millis() as u64 / 1_000;
+        let begun = Instant::now();
+        let mut tick = tokio::time::interval(Duration::from_millis(1));
+        let mut tasks = JoinSet::new();
+        let mut times = Vec::with_capacity(calls as usize);
+        let due = |n: u64| begun + Duration::from_nanos(n * 1_000_000_000 / per_second);
+        let mut n = 0;
+        while n < calls {
+            tick.tick().await;
+            while n < calls && due(n) <= Instant::now() {
+                let mut client = clients[n as usize % CONNECTIONS].clone();
+                let (request, due) = (requests.next(), due(n));
+                tasks.spawn(async move {
+                    // Under more than it takes, a full queue is an answer: one asks again, and the
+                    // time goes on.
+                    while let Err(status) = client.record_payment(request.clone()).await {
+                        assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                    due.elapsed()
+                });
+                n += 1;
+            }
+            // A call that was answered gives its memory to the next one.
+            times.extend(std::iter::from_fn(|| tasks.try_join_next()).map(Result::unwrap));
         }
-        // A call that was answered gives its memory to the next one.
-        times.extend(std::iter::from_fn(|| tasks.try_join_next()).map(Result::unwrap));
-    }
-    times.extend(tasks.join_all().await);
-    times.sort();
-    (times[times.len() / 2], times[times.len() * 99 / 100])
+        times.extend(tasks.join_all().await);
+        times.sort();
+        (times[times.len() / 2], times[times.len() * 99 / 100])
+    });
+    sent.await.unwrap()
 }
 
-/// One caller on a server that has nothing else to do: the median.
+/// One caller on a server that has nothing else to do, on a worker as well: the median.
 async fn idle(server: &Server, requests: &Requests, run: Duration) -> Duration {
-    let mut client = server.clients[0].clone();
-    let until = Instant::now() + run;
-    let mut times = Vec::new();
-    while Instant::now() < until {
-        let begun = Instant::now();
-        client.record_payment(requests.next()).await.unwrap();
-        times.push(begun.elapsed());
-    }
-    times.sort();
-    times[times.len() / 2]
+    let (mut client, requests) = (server.clients[0].clone(), requests.clone());
+    let asked = tokio::spawn(async move {
+        let until = Instant::now() + run;
+        let mut times = Vec::new();
+        while Instant::now() < until {
+            let begun = Instant::now();
+            client.record_payment(requests.next()).await.unwrap();
+            times.push(begun.elapsed());
+        }
+        times.sort();
+        times[times.len() / 2]
+    });
+    asked.await.unwrap()
 }
 
 pub async fn measure(place: &Place, ledger: &Ledger, plan: Plan, figures: &mut Figures) {

@@ -123,9 +123,7 @@ fn main() {
         match arguments.part {
             Some(Part::Book(part)) => part.run().await,
             Some(Part::Serve(part)) => part.run().await,
-            // The load comes from a worker like everything else: on the main thread, each call would
-            // be handed over to another one.
-            None => tokio::spawn(compare(arguments)).await.unwrap(),
+            None => compare(arguments).await,
         }
     });
 }
