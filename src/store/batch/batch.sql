@@ -5,8 +5,8 @@
 -- those, or PostgreSQL would look for each of them first, and moves the part behind the
 -- persons', which is to say before the wait.
 --
--- Arrays are unnested side by side in the select list: in FROM each would be kept as a
--- table of its own first, which takes twice as long.
+-- A batch is recorded at one moment. Arrays are unnested side by side in the select list: in FROM
+-- each would be kept as a table of its own first, which takes twice as long.
 --
 -- The order matters. PostgreSQL carries out the main query first, then the parts from the last
 -- to the first, and then fires their triggers in that order: headers and accounts before lines,
@@ -23,36 +23,36 @@
 WITH pledges AS (
     INSERT INTO pledge (campaign_id, pledge_id, member_id, state, amount, paid, share_class_id,
         units, created_at, expires_at, errored_at, terms_version)
-    SELECT $1, unnest($79::uuid[]), unnest($80::uuid[]), unnest($81::text[]),
-        unnest($82::bigint[]), unnest($83::bigint[]), unnest($84::uuid[]),
-        unnest($85::bigint[]), unnest($86::timestamptz[]), unnest($87::timestamptz[]),
-        unnest($88::timestamptz[]), unnest($89::int[])
+    SELECT $1, unnest($78::uuid[]), unnest($79::uuid[]), unnest($80::text[]),
+        unnest($81::bigint[]), unnest($82::bigint[]), unnest($83::uuid[]),
+        unnest($84::bigint[]), unnest($85::timestamptz[]), unnest($86::timestamptz[]),
+        unnest($87::timestamptz[]), unnest($88::int[])
     ON CONFLICT (campaign_id, pledge_id) DO UPDATE SET state = excluded.state,
         amount = excluded.amount, paid = excluded.paid, units = excluded.units,
         errored_at = excluded.errored_at
 ), members AS (
     INSERT INTO member (campaign_id, member_id, email_hash, created_at, live_pledges)
-    SELECT $1, unnest($75::uuid[]), unnest($76::bytea[]), unnest($77::timestamptz[]),
-        unnest($78::int[])
+    SELECT $1, unnest($74::uuid[]), unnest($75::bytea[]), unnest($76::timestamptz[]),
+        unnest($77::int[])
     ON CONFLICT (campaign_id, member_id) DO UPDATE SET live_pledges = excluded.live_pledges
 ), signatures AS (
     INSERT INTO signature (campaign_id, signature_id, email_hash, state, created_at)
-    SELECT $1, unnest($71::uuid[]), unnest($72::bytea[]), unnest($73::text[]),
-        unnest($74::timestamptz[])
+    SELECT $1, unnest($70::uuid[]), unnest($71::bytea[]), unnest($72::text[]),
+        unnest($73::timestamptz[])
     ON CONFLICT (campaign_id, signature_id) DO UPDATE SET state = excluded.state
 ), payments AS (
     INSERT INTO payment (campaign_id, payment_id, money_account_id, object_id, state, method,
         gross, held, refundable, unallocated, fee, fee_known, fee_deferred, allotted, refunded,
         returned, charged, lost, reserved, flagged, member_id, pledge_id,
         occurred_at, value_date, available_on, failure_code, entry_no)
-    SELECT $1, unnest($42::uuid[]), unnest($43::uuid[]), unnest($44::text[]),
-        unnest($45::text[]), unnest($46::text[]), unnest($47::bigint[]), unnest($48::bigint[]),
-        unnest($49::bigint[]), unnest($50::bigint[]), unnest($51::bigint[]),
-        unnest($52::bool[]), unnest($53::bigint[]), unnest($54::bigint[]), unnest($55::bigint[]),
-        unnest($56::bigint[]), unnest($57::bigint[]), unnest($58::bigint[]),
-        unnest($59::bigint[]), unnest($60::bool[]), unnest($61::uuid[]), unnest($62::uuid[]),
-        unnest($63::timestamptz[]), unnest($64::date[]), unnest($65::date[]),
-        unnest($66::text[]), unnest($67::bigint[])
+    SELECT $1, unnest($41::uuid[]), unnest($42::uuid[]), unnest($43::text[]),
+        unnest($44::text[]), unnest($45::text[]), unnest($46::bigint[]), unnest($47::bigint[]),
+        unnest($48::bigint[]), unnest($49::bigint[]), unnest($50::bigint[]),
+        unnest($51::bool[]), unnest($52::bigint[]), unnest($53::bigint[]), unnest($54::bigint[]),
+        unnest($55::bigint[]), unnest($56::bigint[]), unnest($57::bigint[]),
+        unnest($58::bigint[]), unnest($59::bool[]), unnest($60::uuid[]), unnest($61::uuid[]),
+        unnest($62::timestamptz[]), unnest($63::date[]), unnest($64::date[]),
+        unnest($65::text[]), unnest($66::bigint[])
     ON CONFLICT (campaign_id, payment_id) DO UPDATE SET state = excluded.state,
         method = excluded.method, gross = excluded.gross, held = excluded.held,
         refundable = excluded.refundable, unallocated = excluded.unallocated,
@@ -66,31 +66,31 @@ WITH pledges AS (
         failure_code = excluded.failure_code, entry_no = excluded.entry_no
 ), persons AS (
     INSERT INTO person (campaign_id, subject_id, display_name, email)
-    SELECT $1, unnest($68::uuid[]), unnest($69::text[]), unnest($70::text[])
-    FROM (SELECT pg_advisory_xact_lock_shared($108)) AS behind_the_one_before
+    SELECT $1, unnest($67::uuid[]), unnest($68::text[]), unnest($69::text[])
+    FROM (SELECT pg_advisory_xact_lock_shared($107)) AS behind_the_one_before
 ), effects AS (
     INSERT INTO effect (campaign_id, money_account_id, object_id, effect, seq, amount, payment_id,
         change_no)
-    SELECT $1, unnest($35::uuid[]), unnest($36::text[]), unnest($37::text[]), unnest($38::text[]),
-        unnest($39::bigint[]), unnest($40::uuid[]), unnest($41::bigint[])
+    SELECT $1, unnest($34::uuid[]), unnest($35::text[]), unnest($36::text[]), unnest($37::text[]),
+        unnest($38::bigint[]), unnest($39::uuid[]), unnest($40::bigint[])
 ), changes AS (
     INSERT INTO change (campaign_id, change_no, request_id, method, principal, fields, recorded_at,
         first_entry_no, last_entry_no, same_as_change_no, refusal, reason, history, batch, follows,
         tally)
     SELECT $1, unnest($2::bigint[]), unnest($3::uuid[]), unnest($4::text[]), unnest($5::text[]),
-        unnest($6::bytea[]), unnest($7::timestamptz[]), unnest($8::bigint[]), unnest($9::bigint[]),
+        unnest($6::bytea[]), $7::timestamptz, unnest($8::bigint[]), unnest($9::bigint[]),
         unnest($10::bigint[]), unnest($11::text[])::json, unnest($12::text[]),
         unnest($13::text[])::json,
         -- Of the first one. Side by side, the shorter ones end in NULL.
-        unnest(ARRAY[$109::bigint]), unnest(ARRAY[$110::bigint]),
-        unnest(ARRAY[CASE WHEN $90 THEN ROW($91, $92, $93, $94, $95, $96, $97, $98, $99, $100, $101,
-            $102, $103, $104, $105)::tally_numbers END])
+        unnest(ARRAY[$108::bigint]), unnest(ARRAY[$109::bigint]),
+        unnest(ARRAY[CASE WHEN $89 THEN ROW($90, $91, $92, $93, $94, $95, $96, $97, $98, $99, $100,
+            $101, $102, $103, $104)::tally_numbers END])
 ), lines AS (
     INSERT INTO line (campaign_id, account_no, entry_no, line_no, amount, balance, debits,
         payment_id, pledge_id)
-    SELECT $1, unnest($27::int[]), unnest($28::bigint[]), unnest($29::smallint[]),
-        unnest($30::bigint[]), unnest($31::bigint[]), unnest($32::bigint[]), unnest($33::uuid[]),
-        unnest($34::uuid[])
+    SELECT $1, unnest($26::int[]), unnest($27::bigint[]), unnest($28::smallint[]),
+        unnest($29::bigint[]), unnest($30::bigint[]), unnest($31::bigint[]), unnest($32::uuid[]),
+        unnest($33::uuid[])
 ), accounts AS (
     INSERT INTO account (campaign_id, account_no, code, commodity, owner)
     SELECT $1, unnest($14::int[]), unnest($15::smallint[]), unnest($16::text[]), unnest($17::uuid[])
@@ -98,10 +98,9 @@ WITH pledges AS (
     INSERT INTO journal_entry (campaign_id, entry_no, change_no, event, occurred_at, value_date,
         recorded_at, reverses, accounts, digest)
     SELECT $1, unnest($18::bigint[]), unnest($19::bigint[]), unnest($20::text[]),
-        unnest($21::timestamptz[]), unnest($22::date[]), unnest($23::timestamptz[]),
-        unnest($24::bigint[]),
+        unnest($21::timestamptz[]), unnest($22::date[]), $7::timestamptz, unnest($23::bigint[]),
         -- An array of arrays of different lengths is none in SQL: each comes as its text.
-        unnest($25::text[])::int[], unnest($26::bytea[])
+        unnest($24::text[])::int[], unnest($25::bytea[])
 )
-SELECT pg_advisory_xact_lock_shared($106), pg_advisory_xact_lock($107),
-    set_config('pledgebook.behind', $111, true)
+SELECT pg_advisory_xact_lock_shared($105), pg_advisory_xact_lock($106),
+    set_config('pledgebook.behind', $110, true)
