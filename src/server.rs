@@ -15,8 +15,8 @@ use std::{
 };
 
 use axum::{
-    Router,
-    body::Body,
+    BoxError, Router,
+    body::{Bytes, HttpBody},
     extract::{Request, State},
     handler::Handler,
     middleware::{Next, from_fn_with_state},
@@ -33,12 +33,12 @@ use tokio_util::{
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
 use tonic::{
+    body::Body,
     codec::CompressionEncoding,
     service::Routes,
     transport::{Server, server::TcpIncoming},
 };
 use tonic_web::GrpcWebLayer;
-use tower::ServiceExt;
 use tower_http::cors::{AllowHeaders, CorsLayer};
 
 use crate::{
@@ -180,7 +180,8 @@ impl Service {
         if self.reflection {
             routes = reflection(routes)?;
         }
-        let guarded = from_fn_with_state(api.guard(), guarded);
+        let guard = api.guard();
+        let guarded = from_fn_with_state(guard.clone(), guarded);
         let of_browsers = routes
             .into_axum_router()
             .layer(guarded.clone())
@@ -189,14 +190,15 @@ impl Service {
         let calls = TaskTracker::new();
         let entrance = Entrance {
             calls: calls.clone(),
-            guard: api.guard(),
+            guard,
             services: Arc::new(services),
             rest: Router::new()
                 .merge(of_browsers)
                 .merge(webhook::router(self.webhooks.clone()))
                 // One fallback, set last: each router's own would answer for the other's paths.
                 // Guarded like the rest: whatever carries our name is denied unless it is known.
-                .fallback(unknown.layer(guarded)),
+                .fallback(unknown.layer(guarded))
+                .with_state(()),
         };
 
         let worker = tokio::spawn(webhook::work(self.webhooks.clone(), shutdown.clone()));
@@ -285,16 +287,16 @@ struct Entrance {
     rest: Router,
 }
 
-impl tower::Service<http::Request<tonic::body::Body>> for Entrance {
-    type Response = http::Response<tonic::body::Body>;
+impl tower::Service<http::Request<Body>> for Entrance {
+    type Response = http::Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+    type Future = BoxFuture<'static, Result<http::Response<Body>, Infallible>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let call = self.calls.token();
         if is_grpc(&request) && Services::have(request.uri().path()) {
             let (guard, services) = (self.guard.clone(), Arc::clone(&self.services));
@@ -303,25 +305,25 @@ impl tower::Service<http::Request<tonic::body::Body>> for Entrance {
                 Ok(counted(call, answered.await))
             })
         } else {
-            let answered = self.rest.clone().oneshot(request.map(Body::new));
+            let answered = tower::Service::call(&mut self.rest, request);
             Box::pin(async move {
                 let Ok(response) = answered.await;
-                Ok(counted(call, response.map(tonic::body::Body::new)))
+                Ok(counted(call, response))
             })
         }
     }
 }
 
 /// The call goes with the body, which is dropped when it is taken or nobody wants it.
-fn counted(
-    call: TaskTrackerToken,
-    response: http::Response<tonic::body::Body>,
-) -> http::Response<tonic::body::Body> {
+fn counted<B>(call: TaskTrackerToken, response: http::Response<B>) -> http::Response<Body>
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
     if response.extensions().get::<EndsWithServer>().is_some() {
-        return response;
+        return response.map(Body::new);
     }
     response.map(|body| {
-        tonic::body::Body::new(body.map_err(move |error| {
+        Body::new(body.map_err(move |error| {
             let _of_this = &call;
             error
         }))
@@ -329,7 +331,7 @@ fn counted(
 }
 
 /// Whether it is gRPC that no page in a browser has sent.
-fn is_grpc<B>(request: &http::Request<B>) -> bool {
+fn is_grpc(request: &http::Request<Body>) -> bool {
     let headers = request.headers();
     let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     request.version() == Version::HTTP_2

@@ -1,4 +1,4 @@
-//! Who calls, and what each role may call: one layer around all services that
+//! Who calls, and what each role may call: one guard around all services that
 //! knows every method. What it does not know it denies.
 
 use std::{

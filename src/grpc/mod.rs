@@ -174,7 +174,7 @@ impl Api {
 macro_rules! services {
     ($($module:ident::$server:ident <= $largest:ident,)*) => {
         /// The services, without authentication: [`Guard`] goes around them.
-        #[derive(Clone, Debug)]
+        #[derive(Debug)]
         pub struct Services {
             $($module: pb::$module::$server<Api>,)*
         }
@@ -203,7 +203,8 @@ macro_rules! services {
                 matches!(service_of(path), $(pb::$module::SERVICE_NAME)|*)
             }
 
-            /// The answer to a call, without a router.
+            /// The answer to a call, without a router: of a path that is none of theirs, that there
+            /// is no such method.
             pub async fn answer(
                 &self,
                 request: http::Request<tonic::body::Body>,

@@ -38,6 +38,7 @@ impl Statement {
 pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
     let written = &world.written;
     let changes = &written.changes;
+    let now = changes.first().map(|change| change.recorded_at);
     let first = changes.first().map_or(1, |change| change.number);
     let last = changes.last().map_or(0, |change| change.number);
     let each = |f: fn(&ChangeRow) -> Option<i64>| changes.iter().map(f).collect::<Vec<_>>();
@@ -48,6 +49,12 @@ pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
     let opened = &written.accounts;
     let history = histories(written)?;
     let entries = &written.entries;
+    let moments = changes.iter().map(|change| change.recorded_at);
+    let mut moments = moments.chain(entries.iter().map(|entry| entry.recorded_at));
+    debug_assert!(
+        moments.all(|at| Some(at) == now),
+        "a batch is recorded at one moment"
+    );
     let lines = entries.iter();
     let mut lines: Vec<_> = lines
         .flat_map(|entry| {
@@ -84,7 +91,7 @@ pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
             .iter()
             .map(|c| c.fields.as_slice())
             .collect::<Vec<_>>() as &[&[u8]],
-        changes.first().map(|change| change.recorded_at),
+        now,
         &each(|c| c.entries.map(|(first, _)| first)) as &[Option<i64>],
         &each(|c| c.entries.map(|(_, last)| last)) as &[Option<i64>],
         &each(|c| c.same_as) as &[Option<i64>],

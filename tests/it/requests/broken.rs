@@ -172,6 +172,26 @@ async fn a_method_that_does_not_exist_is_refused_with_a_reason() {
             "ROLE_NOT_ALLOWED",
         ),
         (
+            "/pledgebook.v1.PledgeService/",
+            Code::PermissionDenied,
+            "ROLE_NOT_ALLOWED",
+        ),
+        (
+            "/pledgebook.v1.PledgeService",
+            Code::PermissionDenied,
+            "ROLE_NOT_ALLOWED",
+        ),
+        (
+            "/pledgebook.v1.PledgeService/CreatePledge/",
+            Code::PermissionDenied,
+            "ROLE_NOT_ALLOWED",
+        ),
+        (
+            "//pledgebook.v1.PledgeService/CreatePledge",
+            Code::Unimplemented,
+            "METHOD_UNKNOWN",
+        ),
+        (
             "/pledgebook.v2.PledgeService/CreatePledge",
             Code::Unimplemented,
             "METHOD_UNKNOWN",
