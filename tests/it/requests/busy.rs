@@ -172,3 +172,35 @@ async fn a_server_that_ends_answers_what_it_has_accepted() {
     assert_eq!(desk.counts().await.0, before.0 + done);
     assert_eq!(desk.balance(1000).await, done * 100);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_ends_waits_for_a_report_that_takes_its_time() {
+    let mut desk = Desk::open().await;
+    desk.pay(desk.payment("ch_1", eur("1"))).await.unwrap();
+    let superuser = desk.tester.database.pool("postgres").await;
+    let mut held = superuser.begin().await.unwrap();
+    sqlx::query("LOCK TABLE account, balance, line IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let auditor = desk.tester.treasurer();
+    let request = pb::GetTrialBalanceRequest {
+        campaign: desk.campaign.name.clone(),
+        date_basis: pb::DateBasis::Recorded.into(),
+        ..Default::default()
+    };
+    let report = tokio::spawn(async move { auditor.reports().get_trial_balance(request).await });
+    let waits = desk.until_somebody_waits();
+    let waits = tokio::time::timeout(Duration::from_secs(10), waits).await;
+    waits.expect("a report reads the balances");
+    let stopping = desk.tester.server.stop();
+    tokio::pin!(stopping);
+    // Longer than it waits for its last words, and no book has anything to do: only that the
+    // call is counted keeps it.
+    let early = tokio::time::timeout(Duration::from_millis(1_500), &mut stopping).await;
+    assert!(early.is_err(), "it ended before its report was drawn");
+    held.rollback().await.unwrap();
+    let (report, ()) = tokio::join!(report, stopping);
+    let rows = report.unwrap().unwrap().into_inner().rows;
+    assert!(rows.iter().any(|row| row.code == "1000"), "{rows:?}");
+}
