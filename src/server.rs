@@ -277,7 +277,7 @@ async fn until_drained(
 
 /// What every call comes through. A call is counted until its answer has been taken, unless it
 /// ends with the server anyway. One of our services that is called by gRPC as it is answers at
-/// once: routers, and what only browsers need, were a tenth of a server's work.
+/// once: the routers alone were a tenth of a server's work.
 #[derive(Clone)]
 struct Entrance {
     calls: TaskTracker,
