@@ -7,17 +7,22 @@
 //! | step | what happens | round trips |
 //! |---|---|---|
 //! | collect | take what has queued, up to the cap; never wait for more | 0 |
-//! | read | the rows that the batch needs and nobody has kept, into a [`World`] | 1, and up to 12 |
+//! | read | the rows that the batch needs and nobody has kept, into a [`World`] | 0 to 13 |
 //! | decide | each command in order, in memory; encode what is to be written | 0 |
 //! | write | one statement, a database transaction of its own | 1 |
 //!
-//! An entry by hand on known accounts and a payment of a known member take two round
-//! trips, however many of them share the batch.
+//! An entry by hand on known accounts takes one round trip and a payment of a known member two,
+//! however many of them share the batch.
 //!
 //! **What is kept.** After a batch the world stays in memory: the campaign, its tally, and
 //! the members, pledges and accounts that were read. What is kept is bounded, and anything
 //! that goes wrong throws it away. The connections stay with the book too, while there is
 //! work for it and nobody else waits for one.
+//!
+//! **New requests.** The ids of what was recorded of late are kept as well, and one of version 7
+//! says when it was made. So one that was made since and is not among them is new, and nobody is
+//! asked for it. Where a caller's clock was fast and it is not, the database refuses the batch,
+//! since a request has one outcome, and under the lock everybody is asked for.
 //!
 //! **The fence.** A batch is decided without a lock, on the world as the last batch left it.
 //! Changes are numbered without a gap, and the database refuses a batch whose first change

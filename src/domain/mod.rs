@@ -48,5 +48,5 @@ pub use refusal::{Refusal, Rejection};
 pub use tally::Tally;
 pub use world::{
     AccountRow, Answer, ChangeRow, Changed, Decision, EffectKey, EffectRow, EntryRow, Head,
-    HistoryRow, Needs, Outcome, Put, Snapshot, World, Written,
+    HistoryRow, Needs, Outcome, Put, Recent, Snapshot, World, Written,
 };

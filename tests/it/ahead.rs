@@ -16,7 +16,7 @@ use pledgebook::{
     money::{Amount, Commodity},
     store::Store,
 };
-use uuid::Uuid;
+use uuid::{Timestamp, Uuid};
 
 use crate::harness::{Campaign, Tester};
 
@@ -519,6 +519,61 @@ async fn batches_beside_each_other_share_what_waits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_shared_out_while_items_of_a_run_wait() {
     assert_eq!(sizes_beside_items(5).await, [1, 3, 25]);
+}
+
+/// A request id that was made after the book began, by its caller's clock, is not looked for. If
+/// that clock was fast, it may have an outcome from before: the database refuses its batch then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_id_from_the_future_is_answered_as_before() {
+    let tester = Tester::start().await;
+    let (payments, campaign) = Payments::open(&tester).await;
+    tester.database.execute("postgres", COUNTED).await.unwrap();
+    let batches = async || count(&tester, "SELECT last_value FROM begun").await;
+    let begun = u64::try_from(tester.clock.now().unix_timestamp()).unwrap();
+    let made_in = |seconds| {
+        let made = Timestamp::from_unix_time(begun + seconds, 0, 0, 0);
+        Command {
+            request_id: RequestId(Uuid::new_v7(made)),
+            ..interest()
+        }
+    };
+    let pass_half_a_minute = || tester.clock.shift(time::Duration::seconds(30));
+    let fast = [made_in(30), made_in(60)];
+    let here = &tester.server.app.books;
+    for answer in submit(here, payments.campaign, &fast).await {
+        assert!(matches!(answer, Ok(Outcome::Done(_))), "{answer:?}");
+    }
+    // Other books begin, and then it is as late as that clock said.
+    let there = books(&tester, eager()).await;
+    submit(&there, payments.campaign, &[interest()]).await;
+    pass_half_a_minute();
+    let among_others = [interest(), fast[0].clone(), interest()];
+    let answers = submit(&there, payments.campaign, &among_others).await;
+    assert!(
+        matches!(answers[1], Ok(Outcome::Replayed(_))),
+        "{answers:?}"
+    );
+    for answer in [&answers[0], &answers[2]] {
+        assert!(matches!(answer, Ok(Outcome::Done(_))), "{answer:?}");
+    }
+    pass_half_a_minute();
+    let before = batches().await;
+    let alone = submit(&there, payments.campaign, &fast[1..]).await;
+    assert!(matches!(alone[0], Ok(Outcome::Replayed(_))), "{alone:?}");
+    assert_eq!(batches().await, before + 1, "it was looked for");
+    // What these books have recorded themselves is looked for, and no batch refused for it.
+    submit(&there, payments.campaign, &[interest()]).await;
+    pass_half_a_minute();
+    let own = [made_in(90)];
+    let done = submit(&there, payments.campaign, &own).await;
+    assert!(matches!(done[0], Ok(Outcome::Done(_))), "{done:?}");
+    // What the last batch recorded is known anyway.
+    submit(&there, payments.campaign, &[interest()]).await;
+    let before = batches().await;
+    let again = submit(&there, payments.campaign, &own).await;
+    assert!(matches!(again[0], Ok(Outcome::Replayed(_))), "{again:?}");
+    assert_eq!(batches().await, before, "it was not looked for");
+    tester.must_be_clean(&campaign.name).await;
 }
 
 /// What becomes of a payment is decided on the payment as it is in the database and on the

@@ -40,7 +40,7 @@ impl Book {
         let Some(world) = self.world.take() else {
             return self.under_the_lock(items, false).await;
         };
-        match self.prepare(world, &needs, &items).await {
+        match self.prepare(world, needs, &items).await {
             Ok((held, Prepared::Statement(statement), outcomes)) => {
                 let (tell, committed) = oneshot::channel();
                 let behind = self.committed.replace(committed);
@@ -85,14 +85,16 @@ impl Book {
     async fn prepare(
         &mut self,
         mut world: World,
-        needs: &Needs,
+        mut needs: Needs,
         items: &[Item],
     ) -> Result<(Held, Prepared, Outcomes), StoreError> {
         let mut held = self.connection().await?;
         let shared = Arc::clone(&self.shared);
         let mut watch = shared.measures.watch();
         let now = not_before(self.shared.clock.now(), world.head.recorded_at);
-        world::read(held.connection(), &mut world, needs, now).await?;
+        // Should one of them have an outcome after all, the database refuses the batch.
+        needs.requests.retain(|&id| !world.recent.is_new(id, now));
+        world::read(held.connection(), &mut world, &needs, now).await?;
         watch.lap(Step::Read);
         let outcomes = decide(&mut world, self.campaign, items, now);
         let prepared = if world.written.changes.is_empty() || !world.written.is_by_key() {

@@ -361,6 +361,7 @@ impl World {
         let number = row.number;
         self.head.change = number;
         self.head.recorded_at = Some(row.recorded_at);
+        self.recent.record(row.request_id, row.recorded_at);
         self.requests.insert(row.request_id, row.clone());
         self.written.changes.push(row);
         number

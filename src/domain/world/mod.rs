@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `needs` | which rows a batch of commands needs |
 //! | `row` | rows beside the nouns: head, account, effect, change, history |
+//! | `recent` | which request ids were recorded lately |
 //! | `decision` | what a command comes to, and what it is answered with |
 //! | `execute` | decide, post, put the rows in their places |
 //! | `look_up` | what decisions look up |
@@ -12,12 +13,14 @@ mod decision;
 mod execute;
 mod look_up;
 mod needs;
+mod recent;
 mod row;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 pub use decision::{Answer, Decision, Outcome, Put};
 pub use needs::Needs;
+pub use recent::Recent;
 pub use row::{AccountRow, ChangeRow, EffectKey, EffectRow, EntryRow, Head, HistoryRow, Snapshot};
 
 use uuid::Uuid;
@@ -193,6 +196,8 @@ pub struct World {
     pub entries: HashMap<i64, EntryRow>,
     /// Recorded outcomes.
     pub requests: HashMap<RequestId, ChangeRow>,
+    /// The request ids of all that was recorded since this world was begun.
+    pub recent: Recent,
     /// Accounts at institutions that are registered, in whatever campaign.
     pub registered: HashSet<(String, String, bool)>,
     /// Payments by movement.
@@ -233,6 +238,7 @@ impl World {
             open_allotment: false,
             entries: HashMap::new(),
             requests: HashMap::new(),
+            recent: Recent::default(),
             registered: HashSet::new(),
             objects: HashMap::new(),
             member_emails: HashMap::new(),
@@ -268,6 +274,7 @@ impl World {
             pledges: self.pledges,
             member_emails: self.member_emails,
             owners: self.owners,
+            recent: self.recent,
             ..Self::new(self.id, self.head)
         };
         for change in written.changes {

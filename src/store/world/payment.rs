@@ -214,6 +214,9 @@ pub(super) async fn recorded(
     movements: &Movements,
 ) -> Read<(Vec<Uuid>, HashSet<String>)> {
     let requests: Vec<Uuid> = needs.requests.iter().map(|id| id.0).collect();
+    if requests.is_empty() && movements.objects.is_empty() {
+        return Ok(Default::default());
+    }
     let row = sqlx::query!(
         r#"SELECT
             ARRAY(
