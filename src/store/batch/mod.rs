@@ -4,7 +4,7 @@
 //! | statement | writes |
 //! |---|---|
 //! | campaign, terms, share class, money account | one each, and rarely |
-//! | `batch.sql` | every batch's rows: outcomes, history, accounts, entries, lines, members, signatures, pledges, payments, effects; balances and the head, with the tally, by trigger |
+//! | `statement` | every batch's rows: outcomes, history, accounts, entries, lines, members, signatures, pledges, payments, effects; balances and the head, with the tally, by trigger |
 //! | payouts, refunds, lots, runs | what ends a campaign, each where there is some |
 //!
 //! A round trip costs as much as ten rows, so what most batches write shares one

@@ -1,12 +1,34 @@
-//! The rows of every batch, as one statement.
+//! The rows of every batch, as one statement: what a batch posted and what it made or changed,
+//! each noun in its last state, in one round trip.
+//!
+//! A part that has no rows is left out, since PostgreSQL would open its table and fire its
+//! triggers for nothing, and so is a column that nobody has a value for. Arrays are unnested
+//! side by side in the select list: in FROM each would be kept as a table of its own first,
+//! which takes twice as long.
+//!
+//! The order matters. PostgreSQL carries out the main query first, then the parts from the last
+//! to the first, and then fires their triggers in that order: headers and accounts before lines,
+//! and changes before what refers to other rows. What the rows say of each other is asked while
+//! the batch before is not committed yet; the first trigger that asks what stands waits for it,
+//! which is the accounts' where some were opened.
+//!
+//! The campaign's lock is taken first, for whoever works under the head's lock, and this
+//! batch's own, for the batch that comes behind it; the one of the batch before is left to the
+//! triggers in a setting. Where both change the same row, this one waits before it comes to
+//! those: otherwise a small batch would pass a large one and be refused for it, or each would
+//! wait for the other. Such rows come last, and the persons before them carry the wait, also when
+//! there are none.
 
-use sqlx::{AssertSqlSafe, Execute, PgConnection, SqlSafeStr, SqlStr, postgres::PgArguments};
-use uuid::Uuid;
+use sqlx::{
+    Arguments, AssertSqlSafe, Encode, PgConnection, Postgres, SqlSafeStr, SqlStr, Type,
+    postgres::PgArguments,
+};
 
 use super::{json, of};
 use crate::{
-    domain::{ChangeRow, World, Written},
-    ledger::PostedEntry,
+    domain::{ChangeRow, Tally, World, Written},
+    id::CampaignId,
+    ledger::{PostedEntry, PostedLine},
     store::{
         StoreError,
         world::{batch_lock, campaign_lock},
@@ -37,258 +59,411 @@ impl Statement {
 /// When a snapshot cannot be written as JSON.
 pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
     let written = &world.written;
+    let last = written.changes.last().map_or(0, |change| change.number);
+    let first = written.changes.first().map_or(1, |change| change.number);
+    let behind = batch_lock(world.id, first - 1);
+    let waits = world.touches_what_was_just_written();
+
+    let mut parts = Parts::of(world.id)?;
+    pledges(&mut parts, world)?;
+    members(&mut parts, world)?;
+    signatures(&mut parts, world)?;
+    // New ones are not looked for first, and inserted before the wait.
+    if written.known_payments {
+        payments(&mut parts, world, true)?;
+    }
+    persons(&mut parts, written, waits.then_some(behind))?;
+    if !written.known_payments {
+        payments(&mut parts, world, false)?;
+    }
+    effects(&mut parts, world)?;
+    changes(&mut parts, world)?;
+    lines(&mut parts, &written.entries)?;
+    accounts(&mut parts, written)?;
+    entries(&mut parts, &written.entries)?;
+    parts.end(
+        campaign_lock(world.id),
+        batch_lock(world.id, last),
+        &behind.to_string(),
+    )
+}
+
+/// A statement in the making.
+struct Parts {
+    texts: Vec<String>,
+    arguments: PgArguments,
+}
+
+impl Parts {
+    /// None yet; the campaign is the first argument.
+    fn of(campaign: CampaignId) -> Result<Self, StoreError> {
+        let mut parts = Self {
+            texts: Vec::new(),
+            arguments: PgArguments::default(),
+        };
+        parts.bind(campaign.0)?;
+        Ok(parts)
+    }
+
+    /// Adds an argument; gives what the text calls it.
+    fn bind<'t>(
+        &mut self,
+        value: impl Encode<'t, Postgres> + Type<Postgres>,
+    ) -> Result<String, StoreError> {
+        let bound = self.arguments.add(value);
+        bound.map_err(|error| StoreError::Fault(sqlx::Error::Encode(error)))?;
+        Ok(format!("${}", self.arguments.len()))
+    }
+
+    /// Begins the part of these rows.
+    fn rows<'p, Row>(&'p mut self, table: &'static str, rows: &'p [Row]) -> Part<'p, Row> {
+        Part {
+            parts: self,
+            table,
+            rows,
+            columns: "campaign_id".to_owned(),
+            values: "$1".to_owned(),
+        }
+    }
+
+    /// The main query, which takes the locks.
+    fn end(mut self, campaign: i64, own: i64, behind: &str) -> Result<Statement, StoreError> {
+        let (campaign, own) = (self.bind(campaign)?, self.bind(own)?);
+        let behind = self.bind(behind)?;
+        let parts = self.texts.join(", ");
+        let text = format!(
+            "WITH {parts} SELECT pg_advisory_xact_lock_shared({campaign}), \
+             pg_advisory_xact_lock({own}), set_config('pledgebook.behind', {behind}, true)"
+        );
+        Ok(Statement {
+            sql: AssertSqlSafe(text).into_sql_str(),
+            rows: self.arguments,
+        })
+    }
+}
+
+/// The rows of one table in the making, column by column.
+struct Part<'p, Row> {
+    parts: &'p mut Parts,
+    table: &'static str,
+    rows: &'p [Row],
+    columns: String,
+    values: String,
+}
+
+impl<'p, Row> Part<'p, Row> {
+    /// A column of all rows.
+    fn column<T>(self, name: &str, of: impl FnMut(&'p Row) -> T) -> Result<Self, StoreError>
+    where
+        Vec<T>: Encode<'p, Postgres> + Type<Postgres>,
+    {
+        self.column_as(name, "", of)
+    }
+
+    /// A column that is sent as another type than the one that it has.
+    fn column_as<T>(
+        self,
+        name: &str,
+        cast: &str,
+        of: impl FnMut(&'p Row) -> T,
+    ) -> Result<Self, StoreError>
+    where
+        Vec<T>: Encode<'p, Postgres> + Type<Postgres>,
+    {
+        let values: Vec<T> = self.rows.iter().map(of).collect();
+        self.unnested(name, cast, values)
+    }
+
+    /// A column that is left out when no row has a value.
+    fn nullable<T>(
+        self,
+        name: &str,
+        of: impl FnMut(&'p Row) -> Option<T>,
+    ) -> Result<Self, StoreError>
+    where
+        Vec<Option<T>>: Encode<'p, Postgres> + Type<Postgres>,
+    {
+        self.nullable_as(name, "", of)
+    }
+
+    /// As [`Part::nullable`] and [`Part::column_as`].
+    fn nullable_as<T>(
+        self,
+        name: &str,
+        cast: &str,
+        of: impl FnMut(&'p Row) -> Option<T>,
+    ) -> Result<Self, StoreError>
+    where
+        Vec<Option<T>>: Encode<'p, Postgres> + Type<Postgres>,
+    {
+        let values: Vec<Option<T>> = self.rows.iter().map(of).collect();
+        if values.iter().all(Option::is_none) {
+            return Ok(self);
+        }
+        self.unnested(name, cast, values)
+    }
+
+    fn unnested<T>(self, name: &str, cast: &str, values: Vec<T>) -> Result<Self, StoreError>
+    where
+        Vec<T>: Encode<'p, Postgres> + Type<Postgres>,
+    {
+        if self.rows.is_empty() {
+            return Ok(self);
+        }
+        let values = self.parts.bind(values)?;
+        Ok(self.value(name, &format!("unnest({values}){cast}")))
+    }
+
+    /// A column by its expression.
+    fn value(mut self, name: &str, expression: &str) -> Self {
+        self.columns.extend([", ", name]);
+        self.values.extend([", ", expression]);
+        self
+    }
+
+    /// Rows that are new.
+    fn insert(self) {
+        if !self.rows.is_empty() {
+            self.part("");
+        }
+    }
+
+    /// Rows of which some were there before, and what may have changed of those.
+    fn upsert(self, key: &str, changes: &[&str]) {
+        if self.rows.is_empty() {
+            return;
+        }
+        let changes: Vec<String> = changes
+            .iter()
+            .map(|name| format!("{name} = excluded.{name}"))
+            .collect();
+        let changes = changes.join(", ");
+        self.part(&format!(
+            " ON CONFLICT (campaign_id, {key}) DO UPDATE SET {changes}"
+        ));
+    }
+
+    fn part(self, rest: &str) {
+        let Self {
+            parts,
+            table,
+            columns,
+            values,
+            ..
+        } = self;
+        parts.texts.push(format!(
+            "{table}s AS (INSERT INTO {table} ({columns}) SELECT {values}{rest})"
+        ));
+    }
+}
+
+type Added = Result<(), StoreError>;
+
+fn pledges(parts: &mut Parts, world: &World) -> Added {
+    let pledges: Vec<_> = of(&world.written.pledges, |id| world.pledges.get(id));
+    parts
+        .rows("pledge", &pledges)
+        .column("pledge_id", |p| p.id.0)?
+        .column("member_id", |p| p.member.0)?
+        .column("state", |p| p.state.word())?
+        .column("amount", |p| p.amount.units())?
+        .column("paid", |p| p.paid.units())?
+        .nullable("share_class_id", |p| p.share_class.map(|class| class.0))?
+        .column("units", |p| p.units)?
+        .column("created_at", |p| p.created_at)?
+        .column("expires_at", |p| p.expires_at)?
+        .nullable("errored_at", |p| p.errored_at)?
+        .column("terms_version", |p| p.terms_version)?
+        .upsert(
+            "pledge_id",
+            &["state", "amount", "paid", "units", "errored_at"],
+        );
+    Ok(())
+}
+
+fn members(parts: &mut Parts, world: &World) -> Added {
+    let members: Vec<_> = of(&world.written.members, |id| world.members.get(id));
+    parts
+        .rows("member", &members)
+        .column("member_id", |m| m.id.0)?
+        .column("email_hash", |m| m.email_hash.as_slice())?
+        .column("created_at", |m| m.created_at)?
+        .column("live_pledges", |m| m.live_pledges)?
+        .upsert("member_id", &["live_pledges"]);
+    Ok(())
+}
+
+fn signatures(parts: &mut Parts, world: &World) -> Added {
+    let signatures: Vec<_> = of(&world.written.signatures, |id| world.signatures.get(id));
+    parts
+        .rows("signature", &signatures)
+        .column("signature_id", |s| s.id.0)?
+        .column("email_hash", |s| s.email_hash.as_slice())?
+        .column("state", |s| s.state.word())?
+        .column("created_at", |s| s.created_at)?
+        .upsert("signature_id", &["state"]);
+    Ok(())
+}
+
+fn payments(parts: &mut Parts, world: &World, known: bool) -> Added {
+    let payments: Vec<_> = of(&world.written.payments, |id| world.payments.get(id));
+    let rows = parts
+        .rows("payment", &payments)
+        .column("payment_id", |p| p.id.0)?
+        .column("money_account_id", |p| p.account.0)?
+        .column("object_id", |p| p.object_id.as_str())?
+        .column("state", |p| p.state.word())?
+        .column("method", |p| p.method.word())?
+        .column("gross", |p| p.gross.units())?
+        .column("held", |p| p.held.units())?
+        .column("refundable", |p| p.refundable.units())?
+        .column("unallocated", |p| p.unallocated.units())?
+        .column("fee", |p| p.fee.units())?
+        .column("fee_known", |p| p.fee_known)?
+        .column("fee_deferred", |p| p.fee_deferred.units())?
+        .column("allotted", |p| p.allotted.units())?
+        .column("refunded", |p| p.refunded.units())?
+        .column("returned", |p| p.returned.units())?
+        .column("charged", |p| p.charged.units())?
+        .column("lost", |p| p.lost.units())?
+        .column("reserved", |p| p.reserved.units())?
+        .column("flagged", |p| p.flagged)?
+        .nullable("member_id", |p| p.member.map(|id| id.0))?
+        .nullable("pledge_id", |p| p.pledge.map(|id| id.0))?
+        .column("occurred_at", |p| p.occurred_at)?
+        .column("value_date", |p| p.value_date)?
+        .column("available_on", |p| p.available_on)?
+        .column("failure_code", |p| p.failure_code.as_str())?
+        .column("entry_no", |p| p.entry)?;
+    if !known {
+        rows.insert();
+        return Ok(());
+    }
+    rows.upsert(
+        "payment_id",
+        &[
+            "state",
+            "method",
+            "gross",
+            "held",
+            "refundable",
+            "unallocated",
+            "fee",
+            "fee_known",
+            "fee_deferred",
+            "allotted",
+            "refunded",
+            "returned",
+            "charged",
+            "lost",
+            "reserved",
+            "flagged",
+            "member_id",
+            "pledge_id",
+            "occurred_at",
+            "value_date",
+            "available_on",
+            "failure_code",
+            "entry_no",
+        ],
+    );
+    Ok(())
+}
+
+/// With the wait for the batch before, if this one is to: then they are a part without rows too.
+fn persons(parts: &mut Parts, written: &Written, behind: Option<i64>) -> Added {
+    let persons = &written.persons;
+    let wait = behind.map(|behind| parts.bind(behind)).transpose()?;
+    if persons.is_empty() && wait.is_none() {
+        return Ok(());
+    }
+    let subjects: Vec<_> = persons.iter().map(|p| p.subject).collect();
+    let names: Vec<_> = persons.iter().map(|p| p.display_name.as_str()).collect();
+    let emails: Vec<_> = persons.iter().map(|p| p.email.as_str()).collect();
+    let columns = [
+        parts.bind(subjects)?,
+        parts.bind(names)?,
+        parts.bind(emails)?,
+    ];
+    let [subjects, names, emails] = columns;
+    let wait = wait.map_or_else(String::new, |behind| {
+        format!(" FROM (SELECT pg_advisory_xact_lock_shared({behind})) AS behind_the_one_before")
+    });
+    parts.texts.push(format!(
+        "persons AS (INSERT INTO person (campaign_id, subject_id, display_name, email) \
+         SELECT $1, unnest({subjects}), unnest({names}), unnest({emails}){wait})"
+    ));
+    Ok(())
+}
+
+fn effects(parts: &mut Parts, world: &World) -> Added {
+    let effects: Vec<_> = of(&world.written.effects, |key| {
+        world.effects.get_key_value(key)
+    });
+    parts
+        .rows("effect", &effects)
+        .column("money_account_id", |(key, _)| key.account.0)?
+        .column("object_id", |(key, _)| key.object.as_str())?
+        .column("effect", |(key, _)| key.effect)?
+        .column("seq", |(key, _)| key.seq.as_str())?
+        .column("amount", |(_, row)| row.amount.units())?
+        .nullable("payment_id", |(_, row)| row.payment.map(|id| id.0))?
+        .column("change_no", |(_, row)| row.change)?
+        .insert();
+    Ok(())
+}
+
+/// With what is a batch's and not a change's beside its first one.
+fn changes(parts: &mut Parts, world: &World) -> Added {
+    let written = &world.written;
     let changes = &written.changes;
-    let now = changes.first().map(|change| change.recorded_at);
-    let first = changes.first().map_or(1, |change| change.number);
-    let last = changes.last().map_or(0, |change| change.number);
-    let each = |f: fn(&ChangeRow) -> Option<i64>| changes.iter().map(f).collect::<Vec<_>>();
     let refusals: Vec<Option<String>> = changes
         .iter()
         .map(|change| change.refusal.as_ref().map(json).transpose())
         .collect::<Result<_, _>>()?;
-    let opened = &written.accounts;
-    let history = histories(written)?;
-    let entries = &written.entries;
-    let moments = changes.iter().map(|change| change.recorded_at);
-    let mut moments = moments.chain(entries.iter().map(|entry| entry.recorded_at));
-    debug_assert!(
-        moments.all(|at| Some(at) == now),
-        "a batch is recorded at one moment"
-    );
-    let lines = entries.iter();
-    let mut lines: Vec<_> = lines
-        .flat_map(|entry| {
-            (1_i16..)
-                .zip(&entry.lines)
-                .map(|(n, line)| (entry.number, n, line))
-        })
-        .collect();
-    // In the order of their key, in which their index takes them and post_lines() asks for them.
-    lines.sort_unstable_by_key(|(entry, n, line)| (line.account_no, *entry, *n));
-    let effects: Vec<_> = of(&written.effects, |key| world.effects.get_key_value(key));
-    let payments: Vec<_> = of(&written.payments, |id| world.payments.get(id));
-    let persons = &written.persons;
-    let signatures: Vec<_> = of(&written.signatures, |id| world.signatures.get(id));
-    let members: Vec<_> = of(&written.members, |id| world.members.get(id));
-    let pledges: Vec<_> = of(&written.pledges, |id| world.pledges.get(id));
-    let tally = &world.tally;
-    let behind = batch_lock(world.id, first - 1);
-    let waits = world.touches_what_was_just_written();
-    let mut query = sqlx::query_file!(
-        "src/store/batch/batch.sql",
-        world.id.0,
-        &changes.iter().map(|c| c.number).collect::<Vec<_>>(),
-        &changes.iter().map(|c| c.request_id.0).collect::<Vec<_>>(),
-        &changes
-            .iter()
-            .map(|c| c.method.as_str())
-            .collect::<Vec<_>>() as &[&str],
-        &changes
-            .iter()
-            .map(|c| c.principal.as_str())
-            .collect::<Vec<_>>() as &[&str],
-        &changes
-            .iter()
-            .map(|c| c.fields.as_slice())
-            .collect::<Vec<_>>() as &[&[u8]],
-        now,
-        &each(|c| c.entries.map(|(first, _)| first)) as &[Option<i64>],
-        &each(|c| c.entries.map(|(_, last)| last)) as &[Option<i64>],
-        &each(|c| c.same_as) as &[Option<i64>],
-        &refusals as &[Option<String>],
-        &changes
-            .iter()
-            .map(|c| c.reason.as_str())
-            .collect::<Vec<_>>() as &[&str],
-        &history as &[Option<String>],
-        &opened.iter().map(|(number, _)| *number).collect::<Vec<_>>(),
-        &opened
-            .iter()
-            .map(|(_, key)| key.code.number())
-            .collect::<Vec<_>>(),
-        &opened
-            .iter()
-            .map(|(_, key)| key.commodity.to_string())
-            .collect::<Vec<_>>(),
-        &opened
-            .iter()
-            .map(|(_, key)| key.owner.uuid())
-            .collect::<Vec<_>>(),
-        &entries.iter().map(|e| e.number).collect::<Vec<_>>(),
-        &entries.iter().map(|e| e.change).collect::<Vec<_>>(),
-        &entries
-            .iter()
-            .map(|e| e.entry.event().word())
-            .collect::<Vec<_>>() as &[&str],
-        &entries
-            .iter()
-            .map(|e| e.entry.occurred_at())
-            .collect::<Vec<_>>(),
-        &entries
-            .iter()
-            .map(|e| e.entry.value_date())
-            .collect::<Vec<_>>(),
-        &entries
-            .iter()
-            .map(|e| e.entry.reverses())
-            .collect::<Vec<_>>() as &[Option<i64>],
-        &entries.iter().map(accounts_of).collect::<Vec<_>>(),
-        &entries
-            .iter()
-            .map(|e| e.digest.as_slice())
-            .collect::<Vec<_>>() as &[&[u8]],
-        &lines.iter().map(|(.., l)| l.account_no).collect::<Vec<_>>(),
-        &lines.iter().map(|(entry, ..)| *entry).collect::<Vec<_>>(),
-        &lines.iter().map(|(_, n, _)| *n).collect::<Vec<_>>(),
-        &lines
-            .iter()
-            .map(|(.., l)| l.line.amount.units())
-            .collect::<Vec<_>>(),
-        &lines
-            .iter()
-            .map(|(.., l)| l.balance.net.units())
-            .collect::<Vec<_>>(),
-        &lines
-            .iter()
-            .map(|(.., l)| l.balance.debits.units())
-            .collect::<Vec<_>>(),
-        &lines
-            .iter()
-            .map(|(.., l)| l.line.payment.map(|id| id.0))
-            .collect::<Vec<_>>() as &[Option<Uuid>],
-        &lines
-            .iter()
-            .map(|(.., l)| l.line.pledge.map(|id| id.0))
-            .collect::<Vec<_>>() as &[Option<Uuid>],
-        &effects
-            .iter()
-            .map(|(key, _)| key.account.0)
-            .collect::<Vec<_>>(),
-        &effects
-            .iter()
-            .map(|(key, _)| key.object.as_str())
-            .collect::<Vec<_>>() as &[&str],
-        &effects
-            .iter()
-            .map(|(key, _)| key.effect)
-            .collect::<Vec<_>>() as &[&str],
-        &effects
-            .iter()
-            .map(|(key, _)| key.seq.as_str())
-            .collect::<Vec<_>>() as &[&str],
-        &effects
-            .iter()
-            .map(|(_, row)| row.amount.units())
-            .collect::<Vec<_>>(),
-        &effects
-            .iter()
-            .map(|(_, row)| row.payment.map(|id| id.0))
-            .collect::<Vec<_>>() as &[Option<Uuid>],
-        &effects
-            .iter()
-            .map(|(_, row)| row.change)
-            .collect::<Vec<_>>(),
-        &payments.iter().map(|p| p.id.0).collect::<Vec<_>>(),
-        &payments.iter().map(|p| p.account.0).collect::<Vec<_>>(),
-        &payments
-            .iter()
-            .map(|p| p.object_id.as_str())
-            .collect::<Vec<_>>() as &[&str],
-        &payments.iter().map(|p| p.state.word()).collect::<Vec<_>>() as &[&str],
-        &payments.iter().map(|p| p.method.word()).collect::<Vec<_>>() as &[&str],
-        &payments.iter().map(|p| p.gross.units()).collect::<Vec<_>>(),
-        &payments.iter().map(|p| p.held.units()).collect::<Vec<_>>(),
-        &payments
-            .iter()
-            .map(|p| p.refundable.units())
-            .collect::<Vec<_>>(),
-        &payments
-            .iter()
-            .map(|p| p.unallocated.units())
-            .collect::<Vec<_>>(),
-        &payments.iter().map(|p| p.fee.units()).collect::<Vec<_>>(),
-        &payments.iter().map(|p| p.fee_known).collect::<Vec<_>>(),
-        &payments
-            .iter()
-            .map(|p| p.fee_deferred.units())
-            .collect::<Vec<_>>(),
-        &payments
-            .iter()
-            .map(|p| p.allotted.units())
-            .collect::<Vec<_>>(),
-        &payments
-            .iter()
-            .map(|p| p.refunded.units())
-            .collect::<Vec<_>>(),
-        &payments
-            .iter()
-            .map(|p| p.returned.units())
-            .collect::<Vec<_>>(),
-        &payments
-            .iter()
-            .map(|p| p.charged.units())
-            .collect::<Vec<_>>(),
-        &payments.iter().map(|p| p.lost.units()).collect::<Vec<_>>(),
-        &payments
-            .iter()
-            .map(|p| p.reserved.units())
-            .collect::<Vec<_>>(),
-        &payments.iter().map(|p| p.flagged).collect::<Vec<_>>(),
-        &payments
-            .iter()
-            .map(|p| p.member.map(|m| m.0))
-            .collect::<Vec<_>>() as &[Option<Uuid>],
-        &payments
-            .iter()
-            .map(|p| p.pledge.map(|p| p.0))
-            .collect::<Vec<_>>() as &[Option<Uuid>],
-        &payments.iter().map(|p| p.occurred_at).collect::<Vec<_>>(),
-        &payments.iter().map(|p| p.value_date).collect::<Vec<_>>(),
-        &payments.iter().map(|p| p.available_on).collect::<Vec<_>>(),
-        &payments
-            .iter()
-            .map(|p| p.failure_code.as_str())
-            .collect::<Vec<_>>() as &[&str],
-        &payments.iter().map(|p| p.entry).collect::<Vec<_>>(),
-        &persons.iter().map(|p| p.subject).collect::<Vec<_>>(),
-        &persons
-            .iter()
-            .map(|p| p.display_name.as_str())
-            .collect::<Vec<_>>() as &[&str],
-        &persons.iter().map(|p| p.email.as_str()).collect::<Vec<_>>() as &[&str],
-        &signatures.iter().map(|s| s.id.0).collect::<Vec<_>>(),
-        &signatures
-            .iter()
-            .map(|s| s.email_hash.as_slice())
-            .collect::<Vec<_>>() as &[&[u8]],
-        &signatures
-            .iter()
-            .map(|s| s.state.word())
-            .collect::<Vec<_>>() as &[&str],
-        &signatures.iter().map(|s| s.created_at).collect::<Vec<_>>(),
-        &members.iter().map(|m| m.id.0).collect::<Vec<_>>(),
-        &members
-            .iter()
-            .map(|m| m.email_hash.as_slice())
-            .collect::<Vec<_>>() as &[&[u8]],
-        &members.iter().map(|m| m.created_at).collect::<Vec<_>>(),
-        &members.iter().map(|m| m.live_pledges).collect::<Vec<_>>(),
-        &pledges.iter().map(|p| p.id.0).collect::<Vec<_>>(),
-        &pledges.iter().map(|p| p.member.0).collect::<Vec<_>>(),
-        &pledges.iter().map(|p| p.state.word()).collect::<Vec<_>>() as &[&str],
-        &pledges.iter().map(|p| p.amount.units()).collect::<Vec<_>>(),
-        &pledges.iter().map(|p| p.paid.units()).collect::<Vec<_>>(),
-        &pledges
-            .iter()
-            .map(|p| p.share_class.map(|c| c.0))
-            .collect::<Vec<_>>() as &[Option<Uuid>],
-        &pledges.iter().map(|p| p.units).collect::<Vec<_>>(),
-        &pledges.iter().map(|p| p.created_at).collect::<Vec<_>>(),
-        &pledges.iter().map(|p| p.expires_at).collect::<Vec<_>>(),
-        &pledges.iter().map(|p| p.errored_at).collect::<Vec<_>>()
-            as &[Option<time::OffsetDateTime>],
-        &pledges.iter().map(|p| p.terms_version).collect::<Vec<_>>(),
-        written.tally,
+    let histories = histories(written)?;
+    let rows: Vec<_> = changes.iter().zip(refusals).zip(histories).collect();
+    let now = parts.bind(recorded_at(written))?;
+    let batch = [
+        ("batch", parts.bind(world.head.batch)?),
+        ("follows", parts.bind(written.follows)?),
+    ];
+    let tally = tally(parts, &world.tally, written.tally)?;
+    let rows = parts
+        .rows("change", &rows)
+        .column("change_no", |((c, _), _)| c.number)?
+        .column("request_id", |((c, _), _)| c.request_id.0)?
+        .column("method", |((c, _), _)| c.method.as_str())?
+        .column("principal", |((c, _), _)| c.principal.as_str())?
+        .column("fields", |((c, _), _)| c.fields.as_slice())?
+        .value("recorded_at", &now)
+        .nullable("first_entry_no", |((c, _), _)| c.entries.map(|(n, _)| n))?
+        .nullable("last_entry_no", |((c, _), _)| c.entries.map(|(_, n)| n))?
+        .nullable("same_as_change_no", |((c, _), _)| c.same_as)?
+        .nullable_as("refusal", "::json", |((_, refusal), _)| refusal.as_deref())?
+        .column("reason", |((c, _), _)| c.reason.as_str())?
+        .nullable_as("history", "::json", |(_, history)| history.as_deref())?;
+    // Side by side, the shorter ones end in NULL.
+    let rows = batch
+        .iter()
+        .chain(&tally)
+        .fold(rows, |rows, (name, of_first)| {
+            rows.value(name, &format!("unnest(ARRAY[{of_first}])"))
+        });
+    rows.insert();
+    Ok(())
+}
+
+/// The tally, if it is another one than before.
+fn tally(
+    parts: &mut Parts,
+    tally: &Tally,
+    is_written: bool,
+) -> Result<Option<(&'static str, String)>, StoreError> {
+    if !is_written {
+        return Ok(None);
+    }
+    let numbers = [
         tally.signed,
         tally.withdrawn,
         tally.converted,
@@ -304,30 +479,77 @@ pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
         tally.allotted.units(),
         tally.refunded.units(),
         tally.certificates,
-        campaign_lock(world.id),
-        batch_lock(world.id, last),
-        waits.then_some(behind),
-        world.head.batch,
-        written.follows,
-        behind.to_string()
-    );
-    let rows = query.take_arguments();
-    let rows = rows.map_err(|error| StoreError::Fault(sqlx::Error::Encode(error)))?;
-    let empty = [
-        ("pledges", pledges.is_empty()),
-        ("members", members.is_empty()),
-        ("signatures", signatures.is_empty()),
-        ("payments", payments.is_empty()),
-        ("persons", persons.is_empty() && !waits),
-        ("effects", effects.is_empty()),
-        ("lines", lines.is_empty()),
-        ("entries", entries.is_empty()),
-        ("accounts", opened.is_empty()),
     ];
-    Ok(Statement {
-        rows: rows.unwrap_or_default(),
-        sql: AssertSqlSafe(text(&empty, written.known_payments)).into_sql_str(),
-    })
+    let numbers = numbers.map(|number| parts.bind(number));
+    let numbers: Vec<String> = numbers.into_iter().collect::<Result<_, _>>()?;
+    let row = format!("ROW({})::tally_numbers", numbers.join(", "));
+    Ok(Some(("tally", row)))
+}
+
+fn lines(parts: &mut Parts, entries: &[PostedEntry]) -> Added {
+    let lines = entries.iter().flat_map(|entry| {
+        let lines = (1_i16..).zip(&entry.lines);
+        lines.map(|(n, line)| (entry.number, n, line))
+    });
+    let mut lines: Vec<(i64, i16, &PostedLine)> = lines.collect();
+    // In the order of their key, in which their index takes them and post_lines() asks for them.
+    lines.sort_unstable_by_key(|(entry, n, line)| (line.account_no, *entry, *n));
+    parts
+        .rows("line", &lines)
+        .column("account_no", |(.., l)| l.account_no)?
+        .column("entry_no", |(entry, ..)| *entry)?
+        .column("line_no", |(_, n, _)| *n)?
+        .column("amount", |(.., l)| l.line.amount.units())?
+        .column("balance", |(.., l)| l.balance.net.units())?
+        .column("debits", |(.., l)| l.balance.debits.units())?
+        .nullable("payment_id", |(.., l)| l.line.payment.map(|id| id.0))?
+        .nullable("pledge_id", |(.., l)| l.line.pledge.map(|id| id.0))?
+        .insert();
+    Ok(())
+}
+
+fn accounts(parts: &mut Parts, written: &Written) -> Added {
+    parts
+        .rows("account", &written.accounts)
+        .column("account_no", |(number, _)| *number)?
+        .column("code", |(_, key)| key.code.number())?
+        .column("commodity", |(_, key)| key.commodity.to_string())?
+        .column("owner", |(_, key)| key.owner.uuid())?
+        .insert();
+    Ok(())
+}
+
+fn entries(parts: &mut Parts, written: &[PostedEntry]) -> Added {
+    let Some(first) = written.first() else {
+        return Ok(());
+    };
+    let now = parts.bind(first.recorded_at)?;
+    parts
+        .rows("journal_entry", written)
+        .column("entry_no", |e| e.number)?
+        .column("change_no", |e| e.change)?
+        .column("event", |e| e.entry.event().word())?
+        .column("occurred_at", |e| e.entry.occurred_at())?
+        .column("value_date", |e| e.entry.value_date())?
+        .value("recorded_at", &now)
+        .nullable("reverses", |e| e.entry.reverses())?
+        // An array of arrays of different lengths is none in SQL: each comes as its text.
+        .column_as("accounts", "::int[]", accounts_of)?
+        .column("digest", |e| e.digest.as_slice())?
+        .insert();
+    Ok(())
+}
+
+/// The moment at which the batch is recorded; a batch that changes nothing has none.
+fn recorded_at(written: &Written) -> Option<time::OffsetDateTime> {
+    let now = written.changes.first().map(|change| change.recorded_at);
+    let changes = written.changes.iter().map(|change| change.recorded_at);
+    let entries = written.entries.iter().map(|entry| entry.recorded_at);
+    debug_assert!(
+        changes.chain(entries).all(|at| Some(at) == now),
+        "a batch is recorded at one moment"
+    );
+    now
 }
 
 /// What each change made, in the order of the changes: the JSON of a list, or nothing.
@@ -343,33 +565,6 @@ fn histories(written: &Written) -> Result<Vec<Option<String>>, StoreError> {
     written.changes.iter().map(of).collect()
 }
 
-/// The text of batch.sql without the parts that are empty, by their names, and without what
-/// becomes of payments that were there before, if none was: then they are behind the persons,
-/// and so inserted before the wait, if there is one. The arguments stay, each with its type:
-/// PostgreSQL allows some that no text names.
-fn text(empty: &[(&str, bool)], known_payments: bool) -> String {
-    let text = include_str!("batch.sql");
-    let cut = text
-        .split_once("WITH ")
-        .and_then(|(_, text)| text.split_once("\n)\nSELECT "));
-    let Some((parts, locks)) = cut else {
-        return text.to_owned();
-    };
-    let part = |part: &'static str| {
-        let (name, _) = part.split_once(" AS (")?;
-        let is_empty = empty.contains(&(name, true));
-        let known = part.split_once("\n    ON CONFLICT ");
-        let known = known.filter(|_| name == "payments" && !known_payments);
-        (!is_empty).then(|| known.map_or(part, |(new, _)| new))
-    };
-    let mut parts: Vec<_> = parts.split("\n), ").filter_map(part).collect();
-    let at = |name| parts.iter().position(|of| of.starts_with(name));
-    if !known_payments && let (Some(payments), Some(wait)) = (at("payments "), at("persons ")) {
-        parts.swap(payments, wait);
-    }
-    format!("WITH {}\n)\nSELECT {locks}", parts.join("\n), "))
-}
-
 /// The accounts of an entry's lines, as the text of an array.
 fn accounts_of(entry: &PostedEntry) -> String {
     let numbers = entry.lines.iter().map(|line| line.account_no.to_string());
@@ -378,45 +573,71 @@ fn accounts_of(entry: &PostedEntry) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::text;
+    use serde_json::json;
+    use uuid::Uuid;
 
-    fn tables(text: &str) -> Vec<String> {
-        let tables = text.split("INSERT INTO ").skip(1);
-        let tables = tables.map(|part| part.split(' ').next().unwrap_or_default().to_owned());
-        tables.collect()
-    }
+    use super::*;
+    use crate::domain::{Head, member::Person, payment::Payment};
 
     #[test]
-    fn a_part_without_rows_is_left_out() {
-        let all = tables(&text(&[("lines", false)], true));
-        assert_eq!(all.len(), 10, "{all:?}");
-        assert_eq!(all.last().map(String::as_str), Some("journal_entry"));
-        for (name, table) in [
-            ("pledges", "pledge"),
-            ("lines", "line"),
-            ("accounts", "account"),
-        ] {
-            let left = tables(&text(&[(name, true)], true));
-            assert_eq!(left.len(), 9, "{left:?}");
-            assert!(!left.contains(&table.to_owned()), "{left:?}");
-        }
-        let first_and_last = text(&[("pledges", true), ("entries", true)], true);
-        assert!(first_and_last.starts_with("WITH members AS (\n    INSERT"));
-        assert!(first_and_last.contains("unnest($17::uuid[])\n)\nSELECT pg_advisory"));
-    }
-
-    #[test]
-    fn new_payments_are_not_looked_for() {
-        let of = |known: bool, waits: bool| {
-            let text = text(&[("persons", !waits)], known);
-            let (_, payments) = text.split_once("payments AS (").unwrap();
-            let (payments, others) = payments.split_once("\n), ").unwrap();
-            assert!(payments.contains("unnest($66::bigint[])"), "{payments}");
-            let waits = others.contains("behind_the_one_before");
-            (payments.contains("ON CONFLICT"), waits, tables(&text).len())
+    fn a_column_without_values_is_left_out_and_so_is_a_part_without_rows() {
+        let part = |rows: &[(i64, Option<i64>)]| {
+            let mut parts = Parts::of(CampaignId(Uuid::nil())).unwrap();
+            let rows = parts.rows("lot", rows);
+            let rows = rows.column("units", |(units, _)| *units).unwrap();
+            rows.nullable("entry_no", |(_, entry)| *entry)
+                .unwrap()
+                .upsert("certificate", &["units", "entry_no"]);
+            (parts.texts.join(""), parts.arguments.len())
         };
-        assert_eq!(of(true, true), (true, true, 10));
-        assert_eq!(of(false, true), (false, false, 10));
-        assert_eq!(of(false, false), (false, false, 9));
+        let changes = "ON CONFLICT (campaign_id, certificate) DO UPDATE \
+            SET units = excluded.units, entry_no = excluded.entry_no)";
+        let text = |columns, values| {
+            format!(
+                "lots AS (INSERT INTO lot (campaign_id, {columns}) SELECT $1, {values} {changes}"
+            )
+        };
+        let both = text("units, entry_no", "unnest($2), unnest($3)");
+        assert_eq!(part(&[(1, None), (2, Some(7))]), (both, 3));
+        let one = text("units", "unnest($2)");
+        assert_eq!(part(&[(1, None), (2, None)]), (one, 2));
+        assert_eq!(part(&[]), (String::new(), 1));
+    }
+
+    #[test]
+    fn new_payments_are_not_looked_for_and_come_before_the_wait() {
+        let payment: Payment = serde_json::from_value(json!({
+            "id": Uuid::nil(), "account": Uuid::nil(), "object_id": "ch_1", "state": "succeeded",
+            "method": "card", "gross": 100, "held": 100, "member": null, "pledge": null,
+            "occurred_at": "2026-03-01T12:00:00Z", "value_date": [2026, 60],
+            "available_on": [2026, 60], "failure_code": "", "entry": 1,
+        }))
+        .unwrap();
+        let of = |known: bool| {
+            let head = Head {
+                change: 0,
+                entry: 0,
+                account: 0,
+                recorded_at: None,
+                digest: [0; 32],
+                batch: 0,
+            };
+            let mut world = World::new(CampaignId(Uuid::nil()), head);
+            world.written.payments.insert(payment.id);
+            world.written.known_payments = known;
+            world.written.persons.push(Person {
+                subject: Uuid::nil(),
+                display_name: "Ada".to_owned(),
+                email: "ada@example.org".to_owned(),
+            });
+            world.put_payment(payment.clone());
+            let sql = statement(&world).unwrap().sql;
+            let at = |part| sql.as_str().find(part).unwrap();
+            let looked_for = sql.as_str().contains("DO UPDATE");
+            (at("payments AS") > at("persons AS"), looked_for)
+        };
+        // PostgreSQL carries out the last part first.
+        assert_eq!(of(false), (true, false));
+        assert_eq!(of(true), (false, true));
     }
 }
