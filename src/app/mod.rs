@@ -1,5 +1,8 @@
 //! What a call does besides deciding: hands commands to the book, fetches the
 //! answer again when there is one, looks single things up.
+//!
+//! What few calls do is boxed: each call has the room for everything that it might wait for, and
+//! questions to the database take kilobytes, which were fetched and left again by every call.
 
 mod run;
 pub mod webhook;
@@ -98,7 +101,7 @@ impl App {
         if let Some(currency) = known(self) {
             return Ok(currency);
         }
-        let currency = self.store.campaign_currency(campaign).await?;
+        let currency = Box::pin(self.store.campaign_currency(campaign)).await?;
         let currency = currency.ok_or(BookError::CampaignNotFound)?;
         let mut known = self
             .currencies
@@ -119,7 +122,7 @@ impl App {
         deadline: Option<Instant>,
     ) -> Result<Written, AppError> {
         if matches!(command.action, Action::CreateCampaign { .. }) {
-            self.store.head_ensure(campaign).await?;
+            Box::pin(self.store.head_ensure(campaign)).await?;
         }
         let outcome = self.books.submit(campaign, command, deadline).await?;
         self.written(campaign, outcome).await
@@ -142,8 +145,10 @@ impl App {
                 recorded_before: false,
             }),
             Outcome::Refused(refusal) => Err(refusal.into()),
-            Outcome::Replayed(change) => self.given(campaign, change, true).await,
-            Outcome::RecordedBefore { change, .. } => self.given(campaign, change, false).await,
+            Outcome::Replayed(change) => Box::pin(self.given(campaign, change, true)).await,
+            Outcome::RecordedBefore { change, .. } => {
+                Box::pin(self.given(campaign, change, false)).await
+            }
         }
     }
 

@@ -295,9 +295,12 @@ impl Guard {
     async fn look_up(&self, hash: [u8; 32]) -> Result<Option<ApiKey>, ApiError> {
         let cell = self.remembered(hash);
         let mut failed = None;
-        let looked_up = cell.get_or_init(async || {
-            let found = self.store.api_key_of_secret(hash).await;
-            found.map_err(|error| failed = Some(error)).ok()
+        // Boxed, as few calls come to it: see `app`.
+        let looked_up = cell.get_or_init(|| {
+            Box::pin(async {
+                let found = self.store.api_key_of_secret(hash).await;
+                found.map_err(|error| failed = Some(error)).ok()
+            })
         });
         if let Some(key) = looked_up.await {
             return Ok(key.clone());

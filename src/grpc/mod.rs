@@ -164,7 +164,7 @@ impl Api {
         validate_only: bool,
     ) -> Result<Written, ApiError> {
         if validate_only {
-            Ok(self.app.preview(campaign, &command).await?)
+            Ok(Box::pin(self.app.preview(campaign, &command)).await?)
         } else {
             Ok(self.app.write(campaign, command, call.deadline).await?)
         }
