@@ -5,7 +5,7 @@ use std::{
     io::Read,
     process::Stdio,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -17,7 +17,6 @@ use pledgebook::{
     app::App,
     book::{Books, Settings},
     clock::Clock,
-    gathering,
     grpc::pb::{
         self, payment_service_client::PaymentServiceClient, run_service_client::RunServiceClient,
     },
@@ -32,20 +31,15 @@ use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
     sync::mpsc,
-    task::JoinSet,
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
-use tonic::{
-    Code, Request, Status,
-    metadata::{Ascii, MetadataValue},
-    service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint},
-};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::Code;
 use uuid::Uuid;
 
 use crate::{
     AS_DEPLOYED, HOT, MEMBERS, Plan,
+    direct::Direct,
     figures::Figures,
     ledger::{Kind, Ledger, pledge, size},
     place::Place,
@@ -101,25 +95,13 @@ impl Part {
     }
 }
 
-#[derive(Clone)]
-pub struct Bearer(MetadataValue<Ascii>);
-
-impl Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request
-            .metadata_mut()
-            .insert("authorization", self.0.clone());
-        Ok(request)
-    }
-}
-
-pub type Client = PaymentServiceClient<InterceptedService<Channel, Bearer>>;
+pub type Client = PaymentServiceClient<Direct>;
 
 /// A server's process, and clients that are connected to it.
 pub struct Server {
     child: Child,
     pub clients: Vec<Client>,
-    channel: Channel,
+    address: String,
 }
 
 impl Server {
@@ -137,29 +119,22 @@ impl Server {
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let address = lines.next_line().await.unwrap().unwrap();
-        let bearer = Bearer(format!("Bearer {key}").parse().unwrap());
         let mut clients = Vec::new();
-        let mut first = None;
         for _ in 0..CONNECTIONS {
-            let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-            let channel = gathering::connect(&endpoint).await.unwrap();
-            first.get_or_insert_with(|| channel.clone());
-            clients.push(PaymentServiceClient::with_interceptor(
-                channel,
-                bearer.clone(),
-            ));
+            let (direct, origin) = Direct::connect(&address, key).await;
+            clients.push(PaymentServiceClient::with_origin(direct, origin));
         }
         Self {
             child,
             clients,
-            channel: first.unwrap(),
+            address,
         }
     }
 
     /// A client of runs, with another key.
-    pub fn runs(&self, key: &str) -> RunServiceClient<InterceptedService<Channel, Bearer>> {
-        let bearer = Bearer(format!("Bearer {key}").parse().unwrap());
-        RunServiceClient::with_interceptor(self.channel.clone(), bearer)
+    pub async fn runs(&self, key: &str) -> RunServiceClient<Direct> {
+        let (direct, origin) = Direct::connect(&self.address, key).await;
+        RunServiceClient::with_origin(direct, origin)
     }
 
     /// Ends it as a power cut would.
@@ -181,7 +156,6 @@ impl Server {
 
     pub async fn stop(mut self) {
         drop(self.clients);
-        drop(self.channel);
         drop(self.child.stdin.take());
         assert!(self.child.wait().await.unwrap().success());
     }
@@ -327,32 +301,39 @@ async fn open_loop(
     let (clients, requests) = (server.clients.clone(), requests.clone());
     let sent = tokio::spawn(async move {
         let calls = per_second * run.as_millis() as u64 / 1_000;
+        // Written before, or writing them would be part of what is measured.
+        let mut asked: Vec<_> = (0..calls).map(|_| requests.next()).collect();
+        asked.reverse();
+        let times = Arc::new(Mutex::new(Vec::with_capacity(asked.len())));
+        let tasks = TaskTracker::new();
         let begun = Instant::now();
         let mut tick = tokio::time::interval(Duration::from_millis(1));
-        let mut tasks = JoinSet::new();
-        let mut times = Vec::with_capacity(calls as usize);
         let due = |n: u64| begun + Duration::from_nanos(n * 1_000_000_000 / per_second);
         let mut n = 0;
         while n < calls {
             tick.tick().await;
-            while n < calls && due(n) <= Instant::now() {
+            while due(n) <= Instant::now()
+                && let Some(mut request) = asked.pop()
+            {
                 let mut client = clients[n as usize % CONNECTIONS].clone();
-                let (request, due) = (requests.next(), due(n));
+                let (requests, times, due) = (requests.clone(), Arc::clone(&times), due(n));
                 tasks.spawn(async move {
                     // Under more than it takes, a full queue is an answer: one asks again, and the
                     // time goes on.
-                    while let Err(status) = client.record_payment(request.clone()).await {
+                    while let Err(status) = client.record_payment(request).await {
                         assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
                         tokio::time::sleep(Duration::from_millis(100)).await;
+                        request = requests.next();
                     }
-                    due.elapsed()
+                    times.lock().unwrap().push(due.elapsed());
                 });
                 n += 1;
             }
-            // A call that was answered gives its memory to the next one.
-            times.extend(std::iter::from_fn(|| tasks.try_join_next()).map(Result::unwrap));
         }
-        times.extend(tasks.join_all().await);
+        tasks.close();
+        tasks.wait().await;
+        let mut times = std::mem::take(&mut *times.lock().unwrap());
+        assert_eq!(times.len() as u64, calls, "a call failed");
         times.sort();
         (times[times.len() / 2], times[times.len() * 99 / 100])
     });
@@ -402,12 +383,12 @@ pub async fn measure(place: &Place, ledger: &Ledger, plan: Plan, figures: &mut F
     }
     closed_loop(&server, &requests, 64, plan.warm_up).await;
     let alone = idle(&server, &requests, plan.run / 2).await;
-    // The slowest of a hundred need more calls than a rate does: in three seconds at a thousand a
-    // second a single pause of 30 ms is all of them.
+    // The slowest of a hundred need more time than a rate does: in three seconds a single pause of
+    // 30 ms is all of them.
     open_loop(&server, &requests, 1_000, plan.warm_up).await;
     let (p50_1k, p99_1k) = open_loop(&server, &requests, 1_000, plan.run * 3).await;
     open_loop(&server, &requests, 5_000, plan.warm_up).await;
-    let (p50_5k, p99_5k) = open_loop(&server, &requests, 5_000, plan.run).await;
+    let (p50_5k, p99_5k) = open_loop(&server, &requests, 5_000, plan.run * 3).await;
     closed_loop(&server, &requests, HOT, plan.warm_up).await;
     let unary = closed_loop(&server, &requests, HOT, plan.run).await;
     let memory = server.most_memory();

@@ -37,6 +37,7 @@
 mod book;
 mod cala;
 mod copy;
+mod direct;
 mod figures;
 mod front;
 mod growth;

@@ -22,13 +22,13 @@ use pledgebook::{
     money::Amount,
 };
 use time::macros::datetime;
-use tonic::service::interceptor::InterceptedService;
 use uuid::Uuid;
 
 use crate::{
     HOT,
+    direct::Direct,
     figures::Figures,
-    front::{Bearer, Server, key},
+    front::{Server, key},
     ledger::{Ledger, Loader, cents, command, eur, member, member_of},
     place::Place,
 };
@@ -41,7 +41,7 @@ const KILLS: usize = 10;
 const PRICE: i64 = 1_000;
 const PAID: i64 = 1_500;
 
-type Runs = RunServiceClient<InterceptedService<tonic::transport::Channel, Bearer>>;
+type Runs = RunServiceClient<Direct>;
 
 /// One server at a time, and two people's keys.
 struct Front {
@@ -57,8 +57,8 @@ impl Front {
         self.server.as_ref().unwrap()
     }
 
-    fn runs(&self, who: usize) -> Runs {
-        self.server().runs(&self.keys[who])
+    async fn runs(&self, who: usize) -> Runs {
+        self.server().runs(&self.keys[who]).await
     }
 
     async fn kill(&mut self) {
@@ -75,7 +75,7 @@ impl Front {
         let request = pb::GetRunRequest {
             name: name.to_owned(),
         };
-        let read = self.runs(0).get_run(request).await.unwrap();
+        let read = self.runs(0).await.get_run(request).await.unwrap();
         read.into_inner().run.unwrap()
     }
 
@@ -86,14 +86,14 @@ impl Front {
                 run: run.to_owned(),
                 ..Default::default()
             };
-            self.runs(who).approve_run(request).await.unwrap();
+            self.runs(who).await.approve_run(request).await.unwrap();
         }
         let request = pb::StartRunRequest {
             request_id: Uuid::now_v7().to_string(),
             run: run.to_owned(),
             ..Default::default()
         };
-        self.runs(0).start_run(request).await.unwrap();
+        self.runs(0).await.start_run(request).await.unwrap();
     }
 
     /// Fires live payments at their own pace until told to stop; gives their latencies from
@@ -312,7 +312,7 @@ pub async fn measure(place: &Place, members: usize, figures: &mut Figures) {
         campaign: campaign.clone(),
         ..Default::default()
     };
-    let planned = front.runs(0).plan_allotment(request).await.unwrap();
+    let planned = front.runs(0).await.plan_allotment(request).await.unwrap();
     let run = planned.into_inner().run.unwrap();
     figures.time("planning the allotment", begun.elapsed());
     assert_eq!(run.items, members as i64);
@@ -324,7 +324,7 @@ pub async fn measure(place: &Place, members: usize, figures: &mut Figures) {
         campaign,
         ..Default::default()
     };
-    let planned = front.runs(0).plan_refunds(request).await.unwrap();
+    let planned = front.runs(0).await.plan_refunds(request).await.unwrap();
     let run = planned.into_inner().run.unwrap();
     figures.time("planning the refunds", begun.elapsed());
     assert!(run.items >= members as i64);
