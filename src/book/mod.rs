@@ -7,12 +7,12 @@
 //! | step | what happens | round trips |
 //! |---|---|---|
 //! | collect | take what has queued, up to the cap; never wait for more | 0 |
-//! | read | the rows that the batch needs and nobody has kept, into a [`World`] | 0 to 13 |
+//! | read | the rows that the batch needs and nobody has kept, into a [`World`] | 0 to 12 |
 //! | decide | each command in order, in memory; encode what is to be written | 0 |
 //! | write | one statement, a database transaction of its own | 1 |
 //!
-//! An entry by hand on known accounts takes one round trip and a payment of a known member two,
-//! however many of them share the batch.
+//! An entry by hand on known accounts under a new request id takes one round trip and a payment of
+//! a known member two, however many of them share the batch.
 //!
 //! **What is kept.** After a batch the world stays in memory: the campaign, its tally, and
 //! the members, pledges and accounts that were read. What is kept is bounded, and anything
@@ -20,9 +20,9 @@
 //! work for it and nobody else waits for one.
 //!
 //! **New requests.** The ids of what was recorded of late are kept as well, and one of version 7
-//! says when it was made. So one that was made since and is not among them is new, and nobody is
-//! asked for it. Where a caller's clock was fast and it is not, the database refuses the batch,
-//! since a request has one outcome, and under the lock everybody is asked for.
+//! says when it was made. So one that was made since and is not among them is new, and the database
+//! is not asked for it. Where a caller's clock was fast and it is not new, the database refuses the
+//! batch, since a request has one outcome, and under the lock it is asked for all.
 //!
 //! **The fence.** A batch is decided without a lock, on the world as the last batch left it.
 //! Changes are numbered without a gap, and the database refuses a batch whose first change
@@ -166,7 +166,7 @@ impl Default for Settings {
             ahead: 24,
             idle: Duration::from_secs(60),
             bulk: 64,
-            // Some 30 MB for a campaign that is in use.
+            // Some 30 MB for a campaign that is in use; the request ids of late are 5 MB more.
             kept_rows: 100_000,
         }
     }

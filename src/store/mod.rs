@@ -210,7 +210,11 @@ impl Store {
         most: u32,
         settings: [(&str, &str); SETTINGS],
     ) -> Result<Self, StoreError> {
-        let options = PgConnectOptions::from_str(url)?.application_name("pledgebook");
+        let options = PgConnectOptions::from_str(url)?
+            .application_name("pledgebook")
+            // What a batch writes has a text for each set of parts and columns; a hundred would do
+            // for the usual ones, and each that is not kept is planned anew.
+            .statement_cache_capacity(400);
         let pool = PgPoolOptions::new()
             .max_connections(most)
             .acquire_timeout(Duration::from_secs(5))

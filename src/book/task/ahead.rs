@@ -27,6 +27,9 @@ enum Prepared {
     Statement(batch::Statement),
     /// It is to be written with nothing else under way.
     World(Box<World>),
+    /// A command was taken for new and came to a fault: the database, which would have told
+    /// that it was carried out before, is not to record it.
+    Doubtful,
 }
 
 impl Book {
@@ -70,6 +73,11 @@ impl Book {
                 }
                 self.write_alone(world, items, outcomes).await;
             }
+            Ok((held, Prepared::Doubtful, _)) => {
+                self.keep_connection(held);
+                self.land_all().await;
+                self.under_the_lock(items, false).await;
+            }
             Err(error @ StoreError::Unavailable(_)) => {
                 not_available(&self.shared, self.campaign, &error, items);
             }
@@ -97,7 +105,10 @@ impl Book {
         world::read(held.connection(), &mut world, &needs, now).await?;
         watch.lap(Step::Read);
         let outcomes = decide(&mut world, self.campaign, items, now);
-        let prepared = if world.written.changes.is_empty() || !world.written.is_by_key() {
+        let took_for_new = needs.requests.len() < items.len();
+        let prepared = if took_for_new && !outcomes.are_all_known() {
+            Prepared::Doubtful
+        } else if world.written.changes.is_empty() || !world.written.is_by_key() {
             Prepared::World(Box::new(world))
         } else {
             let statement = batch::statement(&world)?;

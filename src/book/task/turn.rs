@@ -114,8 +114,8 @@ impl Book {
         }
     }
 
-    /// Carries out under the lock, in order, what the database refused: as far as is known,
-    /// others have written in between.
+    /// Carries out under the lock, in order, what the database refused: others may have written
+    /// in between.
     pub(super) async fn decide_again(&mut self, refused: Vec<Vec<Item>>) {
         self.others = Some(Instant::now());
         // What is carried out again is not handed over again.

@@ -196,7 +196,7 @@ pub struct World {
     pub entries: HashMap<i64, EntryRow>,
     /// Recorded outcomes.
     pub requests: HashMap<RequestId, ChangeRow>,
-    /// The request ids of all that was recorded since this world was begun.
+    /// The request ids of what was recorded lately.
     pub recent: Recent,
     /// Accounts at institutions that are registered, in whatever campaign.
     pub registered: HashSet<(String, String, bool)>,
@@ -257,7 +257,7 @@ impl World {
     }
 
     /// What the next batch goes on with: the campaign, its tally, and the members, pledges
-    /// and accounts that are known by now. What comes but once (movements, requests,
+    /// and accounts that are known by now. What comes but once (movements, outcomes,
     /// payments) is let go, except what this batch wrote: the next one may be decided
     /// before that can be read.
     #[must_use]

@@ -12,9 +12,11 @@
 
 mod campaign;
 mod ending;
+mod parts;
 mod statement;
 
-pub(crate) use statement::{Statement, statement};
+pub(crate) use parts::Statement;
+pub(crate) use statement::statement;
 
 use super::{StoreError, Tx};
 use crate::domain::World;

@@ -1,11 +1,6 @@
 //! The rows of every batch, as one statement: what a batch posted and what it made or changed,
 //! each noun in its last state, in one round trip.
 //!
-//! A part that has no rows is left out, since PostgreSQL would open its table and fire its
-//! triggers for nothing, and so is a column that nobody has a value for. Arrays are unnested
-//! side by side in the select list: in FROM each would be kept as a table of its own first,
-//! which takes twice as long.
-//!
 //! The order matters. PostgreSQL carries out the main query first, then the parts from the last
 //! to the first, and then fires their triggers in that order: headers and accounts before lines,
 //! and changes before what refers to other rows. What the rows say of each other is asked while
@@ -19,15 +14,12 @@
 //! wait for the other. Such rows come last, and the persons before them carry the wait, also when
 //! there are none.
 
-use sqlx::{
-    Arguments, AssertSqlSafe, Encode, PgConnection, Postgres, SqlSafeStr, SqlStr, Type,
-    postgres::PgArguments,
+use super::{
+    Write, json, of,
+    parts::{Parts, Statement},
 };
-
-use super::{json, of};
 use crate::{
     domain::{ChangeRow, Tally, World, Written},
-    id::CampaignId,
     ledger::{PostedEntry, PostedLine},
     store::{
         StoreError,
@@ -35,28 +27,11 @@ use crate::{
     },
 };
 
-/// A statement with its rows, which needs the world no more.
-#[derive(Clone)]
-pub(crate) struct Statement {
-    sql: SqlStr,
-    rows: PgArguments,
-}
-
-impl Statement {
-    /// Carries it out, in the connection's database transaction or as one of its own.
-    pub(crate) async fn execute(self, connection: &mut PgConnection) -> Result<(), StoreError> {
-        sqlx::query_with(self.sql, self.rows)
-            .execute(connection)
-            .await?;
-        Ok(())
-    }
-}
-
 /// The outcomes, history, entries and lines of a batch, the accounts that it opened, the
 /// nouns that it made or changed, and the tally.
 ///
 /// # Errors
-/// When a snapshot cannot be written as JSON.
+/// When a snapshot cannot be written as JSON, or an argument is too large to be sent.
 pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
     let written = &world.written;
     let last = written.changes.last().map_or(0, |change| change.number);
@@ -88,178 +63,7 @@ pub(crate) fn statement(world: &World) -> Result<Statement, StoreError> {
     )
 }
 
-/// A statement in the making.
-struct Parts {
-    texts: Vec<String>,
-    arguments: PgArguments,
-}
-
-impl Parts {
-    /// None yet; the campaign is the first argument.
-    fn of(campaign: CampaignId) -> Result<Self, StoreError> {
-        let mut parts = Self {
-            texts: Vec::new(),
-            arguments: PgArguments::default(),
-        };
-        parts.bind(campaign.0)?;
-        Ok(parts)
-    }
-
-    /// Adds an argument; gives what the text calls it.
-    fn bind<'t>(
-        &mut self,
-        value: impl Encode<'t, Postgres> + Type<Postgres>,
-    ) -> Result<String, StoreError> {
-        let bound = self.arguments.add(value);
-        bound.map_err(|error| StoreError::Fault(sqlx::Error::Encode(error)))?;
-        Ok(format!("${}", self.arguments.len()))
-    }
-
-    /// Begins the part of these rows.
-    fn rows<'p, Row>(&'p mut self, table: &'static str, rows: &'p [Row]) -> Part<'p, Row> {
-        Part {
-            parts: self,
-            table,
-            rows,
-            columns: "campaign_id".to_owned(),
-            values: "$1".to_owned(),
-        }
-    }
-
-    /// The main query, which takes the locks.
-    fn end(mut self, campaign: i64, own: i64, behind: &str) -> Result<Statement, StoreError> {
-        let (campaign, own) = (self.bind(campaign)?, self.bind(own)?);
-        let behind = self.bind(behind)?;
-        let parts = self.texts.join(", ");
-        let text = format!(
-            "WITH {parts} SELECT pg_advisory_xact_lock_shared({campaign}), \
-             pg_advisory_xact_lock({own}), set_config('pledgebook.behind', {behind}, true)"
-        );
-        Ok(Statement {
-            sql: AssertSqlSafe(text).into_sql_str(),
-            rows: self.arguments,
-        })
-    }
-}
-
-/// The rows of one table in the making, column by column.
-struct Part<'p, Row> {
-    parts: &'p mut Parts,
-    table: &'static str,
-    rows: &'p [Row],
-    columns: String,
-    values: String,
-}
-
-impl<'p, Row> Part<'p, Row> {
-    /// A column of all rows.
-    fn column<T>(self, name: &str, of: impl FnMut(&'p Row) -> T) -> Result<Self, StoreError>
-    where
-        Vec<T>: Encode<'p, Postgres> + Type<Postgres>,
-    {
-        self.column_as(name, "", of)
-    }
-
-    /// A column that is sent as another type than the one that it has.
-    fn column_as<T>(
-        self,
-        name: &str,
-        cast: &str,
-        of: impl FnMut(&'p Row) -> T,
-    ) -> Result<Self, StoreError>
-    where
-        Vec<T>: Encode<'p, Postgres> + Type<Postgres>,
-    {
-        let values: Vec<T> = self.rows.iter().map(of).collect();
-        self.unnested(name, cast, values)
-    }
-
-    /// A column that is left out when no row has a value.
-    fn nullable<T>(
-        self,
-        name: &str,
-        of: impl FnMut(&'p Row) -> Option<T>,
-    ) -> Result<Self, StoreError>
-    where
-        Vec<Option<T>>: Encode<'p, Postgres> + Type<Postgres>,
-    {
-        self.nullable_as(name, "", of)
-    }
-
-    /// As [`Part::nullable`] and [`Part::column_as`].
-    fn nullable_as<T>(
-        self,
-        name: &str,
-        cast: &str,
-        of: impl FnMut(&'p Row) -> Option<T>,
-    ) -> Result<Self, StoreError>
-    where
-        Vec<Option<T>>: Encode<'p, Postgres> + Type<Postgres>,
-    {
-        let values: Vec<Option<T>> = self.rows.iter().map(of).collect();
-        if values.iter().all(Option::is_none) {
-            return Ok(self);
-        }
-        self.unnested(name, cast, values)
-    }
-
-    fn unnested<T>(self, name: &str, cast: &str, values: Vec<T>) -> Result<Self, StoreError>
-    where
-        Vec<T>: Encode<'p, Postgres> + Type<Postgres>,
-    {
-        if self.rows.is_empty() {
-            return Ok(self);
-        }
-        let values = self.parts.bind(values)?;
-        Ok(self.value(name, &format!("unnest({values}){cast}")))
-    }
-
-    /// A column by its expression.
-    fn value(mut self, name: &str, expression: &str) -> Self {
-        self.columns.extend([", ", name]);
-        self.values.extend([", ", expression]);
-        self
-    }
-
-    /// Rows that are new.
-    fn insert(self) {
-        if !self.rows.is_empty() {
-            self.part("");
-        }
-    }
-
-    /// Rows of which some were there before, and what may have changed of those.
-    fn upsert(self, key: &str, changes: &[&str]) {
-        if self.rows.is_empty() {
-            return;
-        }
-        let changes: Vec<String> = changes
-            .iter()
-            .map(|name| format!("{name} = excluded.{name}"))
-            .collect();
-        let changes = changes.join(", ");
-        self.part(&format!(
-            " ON CONFLICT (campaign_id, {key}) DO UPDATE SET {changes}"
-        ));
-    }
-
-    fn part(self, rest: &str) {
-        let Self {
-            parts,
-            table,
-            columns,
-            values,
-            ..
-        } = self;
-        parts.texts.push(format!(
-            "{table}s AS (INSERT INTO {table} ({columns}) SELECT {values}{rest})"
-        ));
-    }
-}
-
-type Added = Result<(), StoreError>;
-
-fn pledges(parts: &mut Parts, world: &World) -> Added {
+fn pledges(parts: &mut Parts, world: &World) -> Write {
     let pledges: Vec<_> = of(&world.written.pledges, |id| world.pledges.get(id));
     parts
         .rows("pledge", &pledges)
@@ -281,7 +85,7 @@ fn pledges(parts: &mut Parts, world: &World) -> Added {
     Ok(())
 }
 
-fn members(parts: &mut Parts, world: &World) -> Added {
+fn members(parts: &mut Parts, world: &World) -> Write {
     let members: Vec<_> = of(&world.written.members, |id| world.members.get(id));
     parts
         .rows("member", &members)
@@ -293,7 +97,7 @@ fn members(parts: &mut Parts, world: &World) -> Added {
     Ok(())
 }
 
-fn signatures(parts: &mut Parts, world: &World) -> Added {
+fn signatures(parts: &mut Parts, world: &World) -> Write {
     let signatures: Vec<_> = of(&world.written.signatures, |id| world.signatures.get(id));
     parts
         .rows("signature", &signatures)
@@ -305,7 +109,7 @@ fn signatures(parts: &mut Parts, world: &World) -> Added {
     Ok(())
 }
 
-fn payments(parts: &mut Parts, world: &World, known: bool) -> Added {
+fn payments(parts: &mut Parts, world: &World, known: bool) -> Write {
     let payments: Vec<_> = of(&world.written.payments, |id| world.payments.get(id));
     let rows = parts
         .rows("payment", &payments)
@@ -371,32 +175,22 @@ fn payments(parts: &mut Parts, world: &World, known: bool) -> Added {
 }
 
 /// With the wait for the batch before, if this one is to: then they are a part without rows too.
-fn persons(parts: &mut Parts, written: &Written, behind: Option<i64>) -> Added {
-    let persons = &written.persons;
-    let wait = behind.map(|behind| parts.bind(behind)).transpose()?;
-    if persons.is_empty() && wait.is_none() {
-        return Ok(());
-    }
-    let subjects: Vec<_> = persons.iter().map(|p| p.subject).collect();
-    let names: Vec<_> = persons.iter().map(|p| p.display_name.as_str()).collect();
-    let emails: Vec<_> = persons.iter().map(|p| p.email.as_str()).collect();
-    let columns = [
-        parts.bind(subjects)?,
-        parts.bind(names)?,
-        parts.bind(emails)?,
-    ];
-    let [subjects, names, emails] = columns;
-    let wait = wait.map_or_else(String::new, |behind| {
+fn persons(parts: &mut Parts, written: &Written, behind: Option<i64>) -> Write {
+    let behind = behind.map(|behind| parts.bind(behind)).transpose()?;
+    let wait = behind.map(|behind| {
         format!(" FROM (SELECT pg_advisory_xact_lock_shared({behind})) AS behind_the_one_before")
     });
-    parts.texts.push(format!(
-        "persons AS (INSERT INTO person (campaign_id, subject_id, display_name, email) \
-         SELECT $1, unnest({subjects}), unnest({names}), unnest({emails}){wait})"
-    ));
+    parts
+        .rows("person", &written.persons)
+        .even_without_rows(wait.is_some())
+        .column("subject_id", |p| p.subject)?
+        .column("display_name", |p| p.display_name.as_str())?
+        .column("email", |p| p.email.as_str())?
+        .part(&wait.unwrap_or_default());
     Ok(())
 }
 
-fn effects(parts: &mut Parts, world: &World) -> Added {
+fn effects(parts: &mut Parts, world: &World) -> Write {
     let effects: Vec<_> = of(&world.written.effects, |key| {
         world.effects.get_key_value(key)
     });
@@ -414,7 +208,7 @@ fn effects(parts: &mut Parts, world: &World) -> Added {
 }
 
 /// With what is a batch's and not a change's beside its first one.
-fn changes(parts: &mut Parts, world: &World) -> Added {
+fn changes(parts: &mut Parts, world: &World) -> Write {
     let written = &world.written;
     let changes = &written.changes;
     let refusals: Vec<Option<String>> = changes
@@ -486,7 +280,7 @@ fn tally(
     Ok(Some(("tally", row)))
 }
 
-fn lines(parts: &mut Parts, entries: &[PostedEntry]) -> Added {
+fn lines(parts: &mut Parts, entries: &[PostedEntry]) -> Write {
     let lines = entries.iter().flat_map(|entry| {
         let lines = (1_i16..).zip(&entry.lines);
         lines.map(|(n, line)| (entry.number, n, line))
@@ -508,7 +302,7 @@ fn lines(parts: &mut Parts, entries: &[PostedEntry]) -> Added {
     Ok(())
 }
 
-fn accounts(parts: &mut Parts, written: &Written) -> Added {
+fn accounts(parts: &mut Parts, written: &Written) -> Write {
     parts
         .rows("account", &written.accounts)
         .column("account_no", |(number, _)| *number)?
@@ -519,7 +313,7 @@ fn accounts(parts: &mut Parts, written: &Written) -> Added {
     Ok(())
 }
 
-fn entries(parts: &mut Parts, written: &[PostedEntry]) -> Added {
+fn entries(parts: &mut Parts, written: &[PostedEntry]) -> Write {
     let Some(first) = written.first() else {
         return Ok(());
     };
@@ -577,32 +371,10 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::{Head, member::Person, payment::Payment};
-
-    #[test]
-    fn a_column_without_values_is_left_out_and_so_is_a_part_without_rows() {
-        let part = |rows: &[(i64, Option<i64>)]| {
-            let mut parts = Parts::of(CampaignId(Uuid::nil())).unwrap();
-            let rows = parts.rows("lot", rows);
-            let rows = rows.column("units", |(units, _)| *units).unwrap();
-            rows.nullable("entry_no", |(_, entry)| *entry)
-                .unwrap()
-                .upsert("certificate", &["units", "entry_no"]);
-            (parts.texts.join(""), parts.arguments.len())
-        };
-        let changes = "ON CONFLICT (campaign_id, certificate) DO UPDATE \
-            SET units = excluded.units, entry_no = excluded.entry_no)";
-        let text = |columns, values| {
-            format!(
-                "lots AS (INSERT INTO lot (campaign_id, {columns}) SELECT $1, {values} {changes}"
-            )
-        };
-        let both = text("units, entry_no", "unnest($2), unnest($3)");
-        assert_eq!(part(&[(1, None), (2, Some(7))]), (both, 3));
-        let one = text("units", "unnest($2)");
-        assert_eq!(part(&[(1, None), (2, None)]), (one, 2));
-        assert_eq!(part(&[]), (String::new(), 1));
-    }
+    use crate::{
+        domain::{Head, member::Person, payment::Payment},
+        id::CampaignId,
+    };
 
     #[test]
     fn new_payments_are_not_looked_for_and_come_before_the_wait() {
@@ -631,9 +403,10 @@ mod tests {
                 email: "ada@example.org".to_owned(),
             });
             world.put_payment(payment.clone());
-            let sql = statement(&world).unwrap().sql;
-            let at = |part| sql.as_str().find(part).unwrap();
-            let looked_for = sql.as_str().contains("DO UPDATE");
+            let statement = statement(&world).unwrap();
+            let sql = statement.text();
+            let at = |part| sql.find(part).unwrap();
+            let looked_for = sql.contains("DO UPDATE");
             (at("payments AS") > at("persons AS"), looked_for)
         };
         // PostgreSQL carries out the last part first.
