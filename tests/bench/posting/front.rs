@@ -318,14 +318,15 @@ async fn open_loop(
                 let mut client = clients[n as usize % CONNECTIONS].clone();
                 let (requests, times, due) = (requests.clone(), Arc::clone(&times), due(n));
                 tasks.spawn(async move {
-                    // Under more than it takes, a full queue is an answer: one asks again, and the
-                    // time goes on.
+                    // Under more than it takes, a full queue is an answer: one asks for another, and
+                    // the time goes on.
                     while let Err(status) = client.record_payment(request).await {
                         assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
                         tokio::time::sleep(Duration::from_millis(100)).await;
                         request = requests.next();
                     }
-                    times.lock().unwrap().push(due.elapsed());
+                    let took = due.elapsed();
+                    times.lock().unwrap().push(took);
                 });
                 n += 1;
             }
@@ -386,8 +387,10 @@ pub async fn measure(place: &Place, ledger: &Ledger, plan: Plan, figures: &mut F
     // The slowest of a hundred need more time than a rate does: in three seconds a single pause of
     // 30 ms is all of them.
     open_loop(&server, &requests, 1_000, plan.warm_up).await;
+    place.flush().await;
     let (p50_1k, p99_1k) = open_loop(&server, &requests, 1_000, plan.run * 3).await;
     open_loop(&server, &requests, 5_000, plan.warm_up).await;
+    place.flush().await;
     let (p50_5k, p99_5k) = open_loop(&server, &requests, 5_000, plan.run * 3).await;
     closed_loop(&server, &requests, HOT, plan.warm_up).await;
     let unary = closed_loop(&server, &requests, HOT, plan.run).await;
