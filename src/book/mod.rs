@@ -135,7 +135,7 @@ pub use waiting::Queued;
 
 use crate::{
     clock::Clock,
-    domain::{Command, Head, Needs, Outcome, Rejection, World},
+    domain::{Command, Needs, Outcome, Rejection, World},
     id::CampaignId,
     store::{Store, StoreError, world},
 };
@@ -401,14 +401,9 @@ impl Books {
         let shared = &self.shared;
         let preview = async {
             let mut tx = shared.store.snapshot().await?;
-            let head = world::head_in_tx(&mut tx, campaign).await?.unwrap_or(Head {
-                change: 0,
-                entry: 0,
-                account: 0,
-                recorded_at: None,
-                digest: [0; 32],
-                batch: 0,
-            });
+            let head = world::head_in_tx(&mut tx, campaign)
+                .await?
+                .unwrap_or_default();
             let now = not_before(shared.clock.now(), head.recorded_at);
             let mut needs = Needs::of([command]);
             // A request id that has an outcome does not stand in the way of a question.

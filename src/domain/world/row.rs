@@ -21,8 +21,8 @@ use crate::{
     money::Amount,
 };
 
-/// A campaign's numbers, from its head row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A campaign's numbers, from its head row; by default of one of which nothing is recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// The last change.
     pub change: i64,

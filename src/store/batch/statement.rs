@@ -386,15 +386,7 @@ mod tests {
         }))
         .unwrap();
         let of = |known: bool| {
-            let head = Head {
-                change: 0,
-                entry: 0,
-                account: 0,
-                recorded_at: None,
-                digest: [0; 32],
-                batch: 0,
-            };
-            let mut world = World::new(CampaignId(Uuid::nil()), head);
+            let mut world = World::new(CampaignId(Uuid::nil()), Head::default());
             world.written.payments.insert(payment.id);
             world.written.known_payments = known;
             world.written.persons.push(Person {

@@ -69,16 +69,8 @@ struct Walk {
 
 impl Walk {
     fn start(road: Road, fee_bearer: FeeBearer) -> Self {
-        let head = Head {
-            change: 0,
-            entry: 0,
-            account: 0,
-            recorded_at: None,
-            digest: [0; 32],
-            batch: 0,
-        };
         let mut walk = Self {
-            world: World::new(CampaignId::mint(), head),
+            world: World::new(CampaignId::mint(), Head::default()),
             now: datetime!(2026-11-22 12:00 UTC),
             members: (0..MEMBERS).map(|_| MemberId::mint()).collect(),
             provider: MoneyAccountId::mint(),
