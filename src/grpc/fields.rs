@@ -1,9 +1,13 @@
 //! Wire values to the domain's and back. Every refusal names its field.
 
-use std::str::FromStr;
+use std::{
+    fmt::{Display, Write},
+    str::FromStr,
+};
 
 use prost_types::Timestamp;
 use time::{Date, OffsetDateTime, format_description::well_known::Iso8601};
+use uuid::fmt::Hyphenated;
 
 use super::{ApiError, Call, pb, pb::ErrorReason};
 use crate::{
@@ -161,10 +165,10 @@ pub(super) fn email(field: &str, email: &str) -> Parsed<String> {
     Ok(email.to_owned())
 }
 
-pub(super) fn currency(field: &str, code: &str) -> Parsed<Currency> {
+pub(super) fn currency(field: impl Display, code: &str) -> Parsed<Currency> {
     code.parse()
         .map_err(|error: crate::money::CurrencyError| ApiError::Field {
-            field: field.to_owned(),
+            field: field.to_string(),
             problem: error.to_string(),
             reason: ErrorReason::CurrencyUnknown,
         })
@@ -173,13 +177,13 @@ pub(super) fn currency(field: &str, code: &str) -> Parsed<Currency> {
 /// An amount of more than nothing.
 pub(super) fn money(field: &str, money: Option<&pb::Money>) -> Parsed<Money> {
     let money = money.ok_or_else(|| ApiError::field(field, "missing"))?;
-    let currency = currency(&format!("{field}.currency_code"), &money.currency_code)?;
-    let field = format!("{field}.amount");
-    let amount =
-        Amount::parse(&money.amount, currency).map_err(|error| ApiError::amount(&field, &error))?;
+    let currency = currency(format_args!("{field}.currency_code"), &money.currency_code)?;
+    let field = || format!("{field}.amount");
+    let amount = Amount::parse(&money.amount, currency)
+        .map_err(|error| ApiError::amount(&field(), &error))?;
     if !amount.is_positive() {
         return Err(ApiError::Field {
-            field,
+            field: field(),
             problem: "more than nothing is needed".to_owned(),
             reason: ErrorReason::AmountNotPositive,
         });
@@ -293,8 +297,13 @@ pub(super) fn campaign_name(id: CampaignId) -> String {
 }
 
 /// The name of something of a campaign.
-pub(super) fn name(campaign: CampaignId, collection: &str, id: impl std::fmt::Display) -> String {
-    format!("campaigns/{campaign}/{collection}/{id}")
+pub(super) fn name(campaign: CampaignId, collection: &str, id: impl Display) -> String {
+    // An answer has a dozen names, and each would be moved twice while it grows.
+    let mut name =
+        String::with_capacity("campaigns//moneyAccounts/".len() + 2 * Hyphenated::LENGTH);
+    // A String takes whatever is written to it.
+    let _ = write!(name, "campaigns/{campaign}/{collection}/{id}");
+    name
 }
 
 /// The name, or empty for nothing.
