@@ -263,7 +263,9 @@ pub(super) fn wire<E: Into<i32>>(
     prefix: &str,
     word: &str,
 ) -> i32 {
-    of_name(&format!("{prefix}{}", word.to_uppercase())).map_or(0, Into::into)
+    let mut name = [prefix, word].concat();
+    name.make_ascii_uppercase();
+    of_name(&name).map_or(0, Into::into)
 }
 
 /// An amount of a currency.
