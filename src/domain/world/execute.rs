@@ -41,8 +41,8 @@ impl World {
                 Some(field) => Outcome::Refused(Refusal::RequestIdReused { field }),
             });
         }
-        let prepared = self.decide(command, now).and_then(|decision| {
-            let posted = self.posted(&decision.entries, now)?;
+        let prepared = self.decide(command, now).and_then(|mut decision| {
+            let posted = self.posted(std::mem::take(&mut decision.entries), now)?;
             Ok((decision, posted))
         });
         match prepared {
@@ -247,7 +247,7 @@ impl World {
     /// and digests. Refuses what breaks a floor anywhere on the way.
     fn posted(
         &self,
-        entries: &[JournalEntry],
+        entries: Vec<JournalEntry>,
         now: OffsetDateTime,
     ) -> Result<Vec<PostedEntry>, Refusal> {
         let mut running: HashMap<AccountKey, AccountRow> = HashMap::new();
@@ -288,7 +288,7 @@ impl World {
                 change: self.next_change(),
                 recorded_at: now,
                 digest,
-                entry: entry.clone(),
+                entry,
                 lines,
             };
             digest = chain(&digest, self.id, &next);
@@ -346,7 +346,7 @@ impl World {
         ChangeRow {
             number: self.next_change(),
             request_id: command.request_id,
-            method: command.method.to_string(),
+            method: command.method.clone(),
             principal: command.principal.clone(),
             fields: command.fingerprint.to_bytes(),
             recorded_at: now,

@@ -1,5 +1,7 @@
 //! Rows as a world has them, beside the nouns.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -88,7 +90,7 @@ pub struct ChangeRow {
     /// The caller's id of the request.
     pub request_id: RequestId,
     /// The method as the API names it.
-    pub method: String,
+    pub method: Cow<'static, str>,
     /// Who asked.
     pub principal: String,
     /// What was asked, as hashes.

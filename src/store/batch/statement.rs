@@ -227,7 +227,7 @@ fn changes(parts: &mut Parts, world: &World) -> Write {
         .rows("change", &rows)
         .column("change_no", |((c, _), _)| c.number)?
         .column("request_id", |((c, _), _)| c.request_id.0)?
-        .column("method", |((c, _), _)| c.method.as_str())?
+        .column("method", |((c, _), _)| c.method.as_ref())?
         .column("principal", |((c, _), _)| c.principal.as_str())?
         .column("fields", |((c, _), _)| c.fields.as_slice())?
         .value("recorded_at", &now)

@@ -35,7 +35,7 @@ pub(super) async fn requests(
         let row = ChangeRow {
             number: row.change_no,
             request_id,
-            method: row.method,
+            method: row.method.into(),
             principal: row.principal,
             fields: row.fields,
             recorded_at: row.recorded_at,
