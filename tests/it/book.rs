@@ -526,6 +526,7 @@ async fn what_a_book_kept_is_not_used_once_another_server_has_written() {
             .unwrap()
     };
     let before = rolled_back().await;
+    let begun = std::time::Instant::now();
     for n in 0..6 {
         for clients in [
             tester.treasurer(),
@@ -537,10 +538,12 @@ async fn what_a_book_kept_is_not_used_once_another_server_has_written() {
     }
     // A book that went on with stale rows would be refused by the database each time, and
     // only then begin anew: the answer would be right all the same. Each of the two finds
-    // out once that it is not alone, and again when the other one has paused.
-    let lost = rolled_back().await - before;
+    // out once that it is not alone, and again when it has heard nothing of the other one for two
+    // seconds, which is a question of how slow the machine is.
+    let lost = u64::try_from(rolled_back().await - before).unwrap();
+    let found_out = 2 * (1 + begun.elapsed().as_secs() / 2);
     assert!(
-        lost <= 2,
+        lost <= found_out,
         "{lost} batches were decided on what was not so any more"
     );
     tester.must_be_clean(&campaign.name).await;
