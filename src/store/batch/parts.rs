@@ -68,7 +68,7 @@ impl Parts {
         table: &'static str,
         rows: &'p [Row],
     ) -> Part<'p, Row> {
-        // Of a payment's columns the one takes 300 letters and the other 400.
+        // Room for those of a payment, the longest ones, so that they do not move as they grow.
         let text = |begins: &str| {
             let mut text = String::with_capacity(512);
             text.push_str(begins);
