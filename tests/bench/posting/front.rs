@@ -387,10 +387,10 @@ pub async fn measure(place: &Place, ledger: &Ledger, plan: Plan, figures: &mut F
     // The slowest of a hundred need more time than a rate does: in three seconds a single pause of
     // 30 ms is all of them.
     open_loop(&server, &requests, 1_000, plan.warm_up).await;
-    place.rest(plan.run / 2).await;
+    place.flush().await;
     let (p50_1k, p99_1k) = open_loop(&server, &requests, 1_000, plan.run * 3).await;
     open_loop(&server, &requests, 5_000, plan.warm_up).await;
-    place.rest(plan.run / 2).await;
+    place.flush().await;
     let (p50_5k, p99_5k) = open_loop(&server, &requests, 5_000, plan.run * 3).await;
     closed_loop(&server, &requests, HOT, plan.warm_up).await;
     let unary = closed_loop(&server, &requests, HOT, plan.run).await;

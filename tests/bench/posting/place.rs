@@ -1,9 +1,6 @@
 //! The cluster of the run, with the settings that the embedded one has, and its databases.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, time::Instant};
 
 use pledgebook::{postgres::Cluster, store::schema};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -91,19 +88,12 @@ impl Place {
 
     /// Waits until what was written so far is on the disk. What tables grow by the operating system
     /// keeps for half a minute and writes in one go then, half a gigabyte under load; commits wait
-    /// for a quarter of a second meanwhile. That is less than a hundredth of the time, and more
-    /// than a hundredth of a run.
+    /// for a tenth to a quarter of a second meanwhile, which is less than a hundredth of the time and
+    /// more than a hundredth of a run.
     pub async fn flush(&self) {
         tokio::task::spawn_blocking(nix::unistd::sync)
             .await
             .unwrap();
-    }
-
-    /// The same, and lets the disk come to rest: within the second behind a flush of 70 MB, commits
-    /// were seen to wait for it as well.
-    pub async fn rest(&self, for_so_long: Duration) {
-        self.flush().await;
-        tokio::time::sleep(for_so_long).await;
     }
 
     /// Ends the checkpoint that other contenders' thousands of postings have brought about; one is
