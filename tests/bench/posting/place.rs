@@ -88,8 +88,8 @@ impl Place {
 
     /// Waits until what was written so far is on the disk. What tables grow by the operating system
     /// keeps for half a minute and writes in one go then, half a gigabyte under load; commits wait
-    /// for a tenth to a quarter of a second meanwhile, which is less than a hundredth of the time and
-    /// more than a hundredth of a run.
+    /// for a tenth to a quarter of a second meanwhile. That is less than a hundredth of the time,
+    /// and more than a hundredth of a run.
     pub async fn flush(&self) {
         tokio::task::spawn_blocking(nix::unistd::sync)
             .await
