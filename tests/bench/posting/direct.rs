@@ -1,20 +1,32 @@
-//! A client's connection without what a channel adds to it: a queue before it, ways to connect
-//! again, limits. The load has no use for them, and works on the cores that it measures.
+//! Connections of the load, which works on the cores that it measures: one without what a channel
+//! adds to it, a queue before it, ways to connect again, limits; and one without a client of gRPC
+//! either, for what is timed call by call.
 
 use std::{
     pin::Pin,
     task::{Context, Poll},
 };
 
-use http::{HeaderValue, Request, Response, Uri, header};
+use h2::client;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use hyper::{
     body::Incoming,
     client::conn::http2::{SendRequest, handshake},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use pledgebook::gathering::Gathering;
+use prost::{
+    Message,
+    bytes::{BufMut, Bytes, BytesMut},
+};
 use tokio::net::TcpStream;
-use tonic::body::Body;
+use tonic::{Code, body::Body};
+
+async fn gathered(address: &str) -> Gathering {
+    let stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    Gathering::new(stream)
+}
 
 /// One connection, and a key that goes with each call.
 #[derive(Clone)]
@@ -26,9 +38,7 @@ pub struct Direct {
 impl Direct {
     /// Connects to an address; gives the origin that clients name in their calls beside it.
     pub async fn connect(address: &str, key: &str) -> (Self, Uri) {
-        let stream = TcpStream::connect(address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        let io = TokioIo::new(Gathering::new(stream));
+        let io = TokioIo::new(gathered(address).await);
         let (calls, connection) = handshake(TokioExecutor::new(), io).await.unwrap();
         // Its calls say what became of it.
         tokio::spawn(connection);
@@ -52,4 +62,67 @@ impl tower::Service<Request<Body>> for Direct {
         headers.insert(header::AUTHORIZATION, self.key.clone());
         Box::pin(self.calls.send_request(request))
     }
+}
+
+/// What one answer may be ahead of who reads it, and all of a connection's.
+const WINDOWS: (u32, u32) = (1 << 20, 1 << 24);
+
+/// One connection for calls of one method, whose messages are written already.
+#[derive(Clone)]
+pub struct Bare {
+    calls: client::SendRequest<Bytes>,
+    call: Request<()>,
+}
+
+impl Bare {
+    /// Connects to an address; the method is named as the path of its calls.
+    pub async fn connect(address: &str, key: &str, method: &str) -> Self {
+        let (calls, connection) = client::Builder::new()
+            .initial_window_size(WINDOWS.0)
+            .initial_connection_window_size(WINDOWS.1)
+            .handshake(gathered(address).await)
+            .await
+            .unwrap();
+        // Its calls say what became of it.
+        tokio::spawn(async { connection.await.unwrap() });
+        let call = Request::builder()
+            .method(Method::POST)
+            .uri(format!("http://{address}/{method}"))
+            .header(header::CONTENT_TYPE, "application/grpc")
+            .header(header::TE, "trailers")
+            .header(header::AUTHORIZATION, format!("Bearer {key}"))
+            .body(())
+            .unwrap();
+        Self { calls, call }
+    }
+
+    /// A message as it goes over the wire.
+    pub fn written(message: &impl Message) -> Bytes {
+        let length = message.encoded_len();
+        let mut bytes = BytesMut::with_capacity(5 + length);
+        // It is not compressed.
+        bytes.put_u8(0);
+        bytes.put_u32(length as u32);
+        message.encode(&mut bytes).unwrap();
+        bytes.freeze()
+    }
+
+    /// Calls, reads the answer to its end, and gives its status.
+    pub async fn call(&self, message: Bytes) -> Code {
+        let mut calls = self.calls.clone().ready().await.unwrap();
+        let (answer, mut asks) = calls.send_request(self.call.clone(), false).unwrap();
+        asks.send_data(message, true).unwrap();
+        let (head, mut answer) = answer.await.unwrap().into_parts();
+        while let Some(part) = answer.data().await {
+            let flow = answer.flow_control();
+            flow.release_capacity(part.unwrap().len()).unwrap();
+        }
+        // A call that is refused has no message, and then its headers are its trailers.
+        let trailers = answer.trailers().await.unwrap();
+        status(&trailers.unwrap_or(head.headers))
+    }
+}
+
+fn status(of: &HeaderMap) -> Code {
+    Code::from_bytes(of["grpc-status"].as_bytes())
 }

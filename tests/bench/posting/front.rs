@@ -39,7 +39,7 @@ use uuid::Uuid;
 
 use crate::{
     AS_DEPLOYED, HOT, MEMBERS, Plan,
-    direct::Direct,
+    direct::{Bare, Direct},
     figures::Figures,
     ledger::{Kind, Ledger, pledge, size},
     place::Place,
@@ -129,6 +129,16 @@ impl Server {
             clients,
             address,
         }
+    }
+
+    /// Connections for payments that are timed one by one.
+    async fn bare(&self, key: &str) -> Vec<Bare> {
+        let method = "pledgebook.v1.PaymentService/RecordPayment";
+        let mut connections = Vec::new();
+        for _ in 0..CONNECTIONS {
+            connections.push(Bare::connect(&self.address, key, method).await);
+        }
+        connections
     }
 
     /// A client of runs, with another key.
@@ -293,16 +303,18 @@ async fn streams(server: &Server, requests: &Requests, run: Duration) -> f64 {
 /// counted from when it should have been sent. Gives the median and the 99th of 100. Sent by a
 /// worker: from the main thread each call would be handed over to one.
 async fn open_loop(
-    server: &Server,
+    connections: &[Bare],
     requests: &Requests,
     per_second: u64,
     run: Duration,
 ) -> (Duration, Duration) {
-    let (clients, requests) = (server.clients.clone(), requests.clone());
+    let (connections, requests) = (connections.to_vec(), requests.clone());
     let sent = tokio::spawn(async move {
         let calls = per_second * run.as_millis() as u64 / 1_000;
         // Written before, or writing them would be part of what is measured.
-        let mut asked: Vec<_> = (0..calls).map(|_| requests.next()).collect();
+        let mut asked: Vec<_> = (0..calls)
+            .map(|_| Bare::written(&requests.next()))
+            .collect();
         asked.reverse();
         let times = Arc::new(Mutex::new(Vec::with_capacity(asked.len())));
         let tasks = TaskTracker::new();
@@ -315,15 +327,18 @@ async fn open_loop(
             while due(n) <= Instant::now()
                 && let Some(mut request) = asked.pop()
             {
-                let mut client = clients[n as usize % CONNECTIONS].clone();
+                let connection = connections[n as usize % CONNECTIONS].clone();
                 let (requests, times, due) = (requests.clone(), Arc::clone(&times), due(n));
                 tasks.spawn(async move {
                     // Under more than it takes, a full queue is an answer: one asks for another, and
                     // the time goes on.
-                    while let Err(status) = client.record_payment(request).await {
-                        assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
+                    loop {
+                        match connection.call(request).await {
+                            Code::Ok => break,
+                            code => assert_eq!(code, Code::ResourceExhausted),
+                        }
                         tokio::time::sleep(Duration::from_millis(100)).await;
-                        request = requests.next();
+                        request = Bare::written(&requests.next());
                     }
                     let took = due.elapsed();
                     times.lock().unwrap().push(took);
@@ -342,14 +357,15 @@ async fn open_loop(
 }
 
 /// One caller on a server that has nothing else to do, on a worker as well: the median.
-async fn idle(server: &Server, requests: &Requests, run: Duration) -> Duration {
-    let (mut client, requests) = (server.clients[0].clone(), requests.clone());
+async fn idle(connections: &[Bare], requests: &Requests, run: Duration) -> Duration {
+    let (connection, requests) = (connections[0].clone(), requests.clone());
     let asked = tokio::spawn(async move {
         let until = Instant::now() + run;
         let mut times = Vec::new();
         while Instant::now() < until {
+            let request = Bare::written(&requests.next());
             let begun = Instant::now();
-            client.record_payment(requests.next()).await.unwrap();
+            assert_eq!(connection.call(request).await, Code::Ok);
             times.push(begun.elapsed());
         }
         times.sort();
@@ -383,15 +399,16 @@ pub async fn measure(place: &Place, ledger: &Ledger, plan: Plan, figures: &mut F
         meet(&server, &requests).await;
     }
     closed_loop(&server, &requests, 64, plan.warm_up).await;
-    let alone = idle(&server, &requests, plan.run / 2).await;
+    let bare = server.bare(&key).await;
+    let alone = idle(&bare, &requests, plan.run / 2).await;
     // The slowest of a hundred need more time than a rate does: in three seconds a single pause of
     // 30 ms is all of them.
-    open_loop(&server, &requests, 1_000, plan.warm_up).await;
+    open_loop(&bare, &requests, 1_000, plan.warm_up).await;
     place.flush().await;
-    let (p50_1k, p99_1k) = open_loop(&server, &requests, 1_000, plan.run * 3).await;
-    open_loop(&server, &requests, 5_000, plan.warm_up).await;
+    let (p50_1k, p99_1k) = open_loop(&bare, &requests, 1_000, plan.run * 3).await;
+    open_loop(&bare, &requests, 5_000, plan.warm_up).await;
     place.flush().await;
-    let (p50_5k, p99_5k) = open_loop(&server, &requests, 5_000, plan.run * 3).await;
+    let (p50_5k, p99_5k) = open_loop(&bare, &requests, 5_000, plan.run * 3).await;
     closed_loop(&server, &requests, HOT, plan.warm_up).await;
     let unary = closed_loop(&server, &requests, HOT, plan.run).await;
     let memory = server.most_memory();
