@@ -1,9 +1,9 @@
 //! How a batch's statement is put together, part by part and column by column.
 //!
 //! A part that has no rows is left out, since PostgreSQL would open its table and fire its
-//! triggers for nothing, and so is a column that nobody has a value for. Arrays are unnested
-//! side by side in the select list: in FROM each would be kept as a table of its own first,
-//! which takes twice as long.
+//! triggers for nothing, and so is a column that nobody has a value for; what all rows have in
+//! common is sent once. Arrays are unnested side by side in the select list: in FROM each would be
+//! kept as a table of its own first, which takes twice as long.
 
 use sqlx::{
     Arguments, AssertSqlSafe, Encode, PgConnection, Postgres, SqlSafeStr, SqlStr, Type,
@@ -142,6 +142,29 @@ impl<'p, Row> Part<'p, Row> {
         self.unnested(name, cast, values)
     }
 
+    /// A column of which the rows mostly have the same value: it is sent once when they all do. For
+    /// what is alike by kind and not by chance, since each way is a text of its own to be planned;
+    /// and not for a key, whose arrays say how many rows there are.
+    pub(super) fn alike<T>(
+        self,
+        name: &str,
+        mut of: impl FnMut(&'p Row) -> T,
+    ) -> Result<Self, StoreError>
+    where
+        T: Encode<'p, Postgres> + Type<Postgres> + PartialEq,
+        Vec<T>: Encode<'p, Postgres> + Type<Postgres>,
+    {
+        let mut rows = self.rows.iter();
+        let Some(value) = rows.next().map(&mut of) else {
+            return Ok(self);
+        };
+        if !rows.all(|row| of(row) == value) {
+            return self.column(name, of);
+        }
+        let value = self.parts.bind(value)?;
+        Ok(self.value(name, &value))
+    }
+
     /// A column that is left out when no row has a value.
     pub(super) fn nullable<T>(
         self,
@@ -250,5 +273,24 @@ mod tests {
         let one = text("units", "unnest($2)");
         assert_eq!(part(&[(1, None), (2, None)]), (one, 2));
         assert_eq!(part(&[]), (String::new(), 1));
+    }
+
+    #[test]
+    fn what_rows_have_in_common_is_sent_once() {
+        let part = |rows: &[(i64, &str)]| {
+            let mut parts = Parts::of(CampaignId(Uuid::nil())).unwrap();
+            let rows = parts.rows("lot", rows);
+            let rows = rows.column("units", |(units, _)| *units).unwrap();
+            rows.alike("state", |(_, state)| *state).unwrap().insert();
+            parts.texts.join("")
+        };
+        let text = |state| {
+            format!(
+                "lots AS (INSERT INTO lot (campaign_id, units, state) SELECT $1, unnest($2), {state})"
+            )
+        };
+        assert_eq!(part(&[(1, "held"), (2, "held")]), text("$3"));
+        assert_eq!(part(&[(1, "held"), (2, "sold")]), text("unnest($3)"));
+        assert_eq!(part(&[(1, "held")]), text("$3"));
     }
 }

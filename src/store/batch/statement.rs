@@ -73,11 +73,11 @@ fn pledges(parts: &mut Parts, world: &World) -> Write {
         .column("amount", |p| p.amount.units())?
         .column("paid", |p| p.paid.units())?
         .nullable("share_class_id", |p| p.share_class.map(|class| class.0))?
-        .column("units", |p| p.units)?
+        .alike("units", |p| p.units)?
         .column("created_at", |p| p.created_at)?
         .column("expires_at", |p| p.expires_at)?
         .nullable("errored_at", |p| p.errored_at)?
-        .column("terms_version", |p| p.terms_version)?
+        .alike("terms_version", |p| p.terms_version)?
         .upsert(
             "pledge_id",
             &["state", "amount", "paid", "units", "errored_at"],
@@ -114,30 +114,30 @@ fn payments(parts: &mut Parts, world: &World, known: bool) -> Write {
     let rows = parts
         .rows("payment", &payments)
         .column("payment_id", |p| p.id.0)?
-        .column("money_account_id", |p| p.account.0)?
+        .alike("money_account_id", |p| p.account.0)?
         .column("object_id", |p| p.object_id.as_str())?
-        .column("state", |p| p.state.word())?
-        .column("method", |p| p.method.word())?
+        .alike("state", |p| p.state.word())?
+        .alike("method", |p| p.method.word())?
         .column("gross", |p| p.gross.units())?
         .column("held", |p| p.held.units())?
-        .column("refundable", |p| p.refundable.units())?
-        .column("unallocated", |p| p.unallocated.units())?
+        .alike("refundable", |p| p.refundable.units())?
+        .alike("unallocated", |p| p.unallocated.units())?
         .column("fee", |p| p.fee.units())?
-        .column("fee_known", |p| p.fee_known)?
-        .column("fee_deferred", |p| p.fee_deferred.units())?
-        .column("allotted", |p| p.allotted.units())?
-        .column("refunded", |p| p.refunded.units())?
-        .column("returned", |p| p.returned.units())?
-        .column("charged", |p| p.charged.units())?
-        .column("lost", |p| p.lost.units())?
-        .column("reserved", |p| p.reserved.units())?
-        .column("flagged", |p| p.flagged)?
+        .alike("fee_known", |p| p.fee_known)?
+        .alike("fee_deferred", |p| p.fee_deferred.units())?
+        .alike("allotted", |p| p.allotted.units())?
+        .alike("refunded", |p| p.refunded.units())?
+        .alike("returned", |p| p.returned.units())?
+        .alike("charged", |p| p.charged.units())?
+        .alike("lost", |p| p.lost.units())?
+        .alike("reserved", |p| p.reserved.units())?
+        .alike("flagged", |p| p.flagged)?
         .nullable("member_id", |p| p.member.map(|id| id.0))?
         .nullable("pledge_id", |p| p.pledge.map(|id| id.0))?
         .column("occurred_at", |p| p.occurred_at)?
-        .column("value_date", |p| p.value_date)?
-        .column("available_on", |p| p.available_on)?
-        .column("failure_code", |p| p.failure_code.as_str())?
+        .alike("value_date", |p| p.value_date)?
+        .alike("available_on", |p| p.available_on)?
+        .alike("failure_code", |p| p.failure_code.as_str())?
         .column("entry_no", |p| p.entry)?;
     if !known {
         rows.insert();
@@ -196,10 +196,10 @@ fn effects(parts: &mut Parts, world: &World) -> Write {
     });
     parts
         .rows("effect", &effects)
-        .column("money_account_id", |(key, _)| key.account.0)?
+        .alike("money_account_id", |(key, _)| key.account.0)?
         .column("object_id", |(key, _)| key.object.as_str())?
-        .column("effect", |(key, _)| key.effect)?
-        .column("seq", |(key, _)| key.seq.as_str())?
+        .alike("effect", |(key, _)| key.effect)?
+        .alike("seq", |(key, _)| key.seq.as_str())?
         .column("amount", |(_, row)| row.amount.units())?
         .nullable("payment_id", |(_, row)| row.payment.map(|id| id.0))?
         .column("change_no", |(_, row)| row.change)?
@@ -227,15 +227,15 @@ fn changes(parts: &mut Parts, world: &World) -> Write {
         .rows("change", &rows)
         .column("change_no", |((c, _), _)| c.number)?
         .column("request_id", |((c, _), _)| c.request_id.0)?
-        .column("method", |((c, _), _)| c.method.as_ref())?
-        .column("principal", |((c, _), _)| c.principal.as_str())?
+        .alike("method", |((c, _), _)| c.method.as_ref())?
+        .alike("principal", |((c, _), _)| c.principal.as_str())?
         .column("fields", |((c, _), _)| c.fields.as_slice())?
         .value("recorded_at", &now)
         .nullable("first_entry_no", |((c, _), _)| c.entries.map(|(n, _)| n))?
         .nullable("last_entry_no", |((c, _), _)| c.entries.map(|(_, n)| n))?
         .nullable("same_as_change_no", |((c, _), _)| c.same_as)?
         .nullable_as("refusal", "::json", |((_, refusal), _)| refusal.as_deref())?
-        .column("reason", |((c, _), _)| c.reason.as_str())?
+        .alike("reason", |((c, _), _)| c.reason.as_str())?
         .nullable_as("history", "::json", |(_, history)| history.as_deref())?;
     // Side by side, the shorter ones end in NULL.
     let rows = batch
@@ -322,9 +322,9 @@ fn entries(parts: &mut Parts, written: &[PostedEntry]) -> Write {
         .rows("journal_entry", written)
         .column("entry_no", |e| e.number)?
         .column("change_no", |e| e.change)?
-        .column("event", |e| e.entry.event().word())?
+        .alike("event", |e| e.entry.event().word())?
         .column("occurred_at", |e| e.entry.occurred_at())?
-        .column("value_date", |e| e.entry.value_date())?
+        .alike("value_date", |e| e.entry.value_date())?
         .value("recorded_at", &now)
         .nullable("reverses", |e| e.entry.reverses())?
         // An array of arrays of different lengths is none in SQL: each comes as its text.
