@@ -212,6 +212,25 @@ impl<'p, Row> Part<'p, Row> {
         self
     }
 
+    /// A column of arrays that are all so long, sent place by place.
+    pub(super) fn arrays<T>(
+        self,
+        name: &str,
+        length: usize,
+        of: impl Fn(&'p Row, usize) -> T,
+    ) -> Result<Self, StoreError>
+    where
+        Vec<T>: Encode<'p, Postgres> + Type<Postgres>,
+    {
+        let mut places = Vec::with_capacity(length);
+        for place in 0..length {
+            let values: Vec<T> = self.rows.iter().map(|row| of(row, place)).collect();
+            places.push(format!("unnest({})", self.parts.bind(values)?));
+        }
+        let places = places.join(", ");
+        Ok(self.value(name, &format!("ARRAY[{places}]")))
+    }
+
     /// Without rows it is a part as well, if so.
     pub(super) fn even_without_rows(mut self, yes: bool) -> Self {
         self.is_left_out &= !yes;
@@ -292,5 +311,19 @@ mod tests {
         assert_eq!(part(&[(1, "held"), (2, "held")]), text("$3"));
         assert_eq!(part(&[(1, "held"), (2, "sold")]), text("unnest($3)"));
         assert_eq!(part(&[(1, "held")]), text("$3"));
+    }
+
+    #[test]
+    fn arrays_of_one_length_are_sent_place_by_place() {
+        let mut parts = Parts::of(CampaignId(Uuid::nil())).unwrap();
+        let rows = [[1, 2], [3, 4]];
+        let rows = parts.rows("lot", &rows);
+        let rows = rows.arrays("numbers", 2, |row: &[i32; 2], n| row.get(n).copied());
+        rows.unwrap().insert();
+        assert_eq!(
+            parts.texts.join(""),
+            "lots AS (INSERT INTO lot (campaign_id, numbers) \
+             SELECT $1, ARRAY[unnest($2), unnest($3)])"
+        );
     }
 }

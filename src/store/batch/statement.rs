@@ -27,6 +27,9 @@ use crate::{
     },
 };
 
+/// A payment has four. Each number of lines is a statement's text of its own.
+const FEW_LINES: usize = 8;
+
 /// The outcomes, history, entries and lines of a batch, the accounts that it opened, the
 /// nouns that it made or changed, and the tally.
 ///
@@ -318,7 +321,7 @@ fn entries(parts: &mut Parts, written: &[PostedEntry]) -> Write {
         return Ok(());
     };
     let now = parts.bind(first.recorded_at)?;
-    parts
+    let rows = parts
         .rows("journal_entry", written)
         .column("entry_no", |e| e.number)?
         .column("change_no", |e| e.change)?
@@ -327,10 +330,21 @@ fn entries(parts: &mut Parts, written: &[PostedEntry]) -> Write {
         .alike("value_date", |e| e.entry.value_date())?
         .value("recorded_at", &now)
         .nullable("reverses", |e| e.entry.reverses())?
-        // An array of arrays of different lengths is none in SQL: each comes as its text.
-        .column_as("accounts", "::int[]", accounts_of)?
-        .column("digest", |e| e.digest.as_slice())?
-        .insert();
+        .column("digest", |e| e.digest.as_slice())?;
+    // Most batches are of entries with as few lines as the first one; an array of arrays of
+    // different lengths is none in SQL, so in the others each comes as its text.
+    let lines = first.lines.len();
+    let are_alike = written.iter().all(|e| e.lines.len() == lines);
+    let rows = if are_alike && lines <= FEW_LINES {
+        let account = |e: &PostedEntry, n| e.lines.get(n).map(|line: &PostedLine| line.account_no);
+        rows.arrays("accounts", lines, account)?
+    } else {
+        rows.column_as("accounts", "::int[]", |e| {
+            let numbers = e.lines.iter().map(|line| line.account_no.to_string());
+            format!("{{{}}}", numbers.collect::<Vec<_>>().join(","))
+        })?
+    };
+    rows.insert();
     Ok(())
 }
 
@@ -357,12 +371,6 @@ fn histories(written: &Written) -> Result<Vec<Option<String>>, StoreError> {
         rows.map(|rows| json(&rows)).transpose()
     };
     written.changes.iter().map(of).collect()
-}
-
-/// The accounts of an entry's lines, as the text of an array.
-fn accounts_of(entry: &PostedEntry) -> String {
-    let numbers = entry.lines.iter().map(|line| line.account_no.to_string());
-    format!("{{{}}}", numbers.collect::<Vec<_>>().join(","))
 }
 
 #[cfg(test)]
