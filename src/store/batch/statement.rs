@@ -27,7 +27,8 @@ use crate::{
     },
 };
 
-/// A payment has four. Each number of lines is a statement's text of its own.
+/// Entries of up to so many lines, where all have as many; a payment's has four. Each number is a
+/// text of its own.
 const FEW_LINES: usize = 8;
 
 /// The outcomes, history, entries and lines of a batch, the accounts that it opened, the
@@ -331,8 +332,8 @@ fn entries(parts: &mut Parts, written: &[PostedEntry]) -> Write {
         .value("recorded_at", &now)
         .nullable("reverses", |e| e.entry.reverses())?
         .column("digest", |e| e.digest.as_slice())?;
-    // Most batches are of entries with as few lines as the first one; an array of arrays of
-    // different lengths is none in SQL, so in the others each comes as its text.
+    // Most batches are of entries with as many lines each. In the others an array comes as its text,
+    // since an array of arrays of different lengths is none in SQL.
     let lines = first.lines.len();
     let are_alike = written.iter().all(|e| e.lines.len() == lines);
     let rows = if are_alike && lines <= FEW_LINES {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use h2::client;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
+use http::{HeaderValue, Method, Request, Response, Uri, header};
 use hyper::{
     body::Incoming,
     client::conn::http2::{SendRequest, handshake},
@@ -20,7 +20,7 @@ use prost::{
     bytes::{BufMut, Bytes, BytesMut},
 };
 use tokio::net::TcpStream;
-use tonic::{Code, body::Body};
+use tonic::{Status, body::Body};
 
 async fn gathered(address: &str) -> Gathering {
     let stream = TcpStream::connect(address).await.unwrap();
@@ -64,8 +64,10 @@ impl tower::Service<Request<Body>> for Direct {
     }
 }
 
-/// What one answer may be ahead of who reads it, and all of a connection's.
-const WINDOWS: (u32, u32) = (1 << 20, 1 << 24);
+/// How far one answer may be ahead of who reads it.
+const AHEAD: u32 = 1 << 20;
+/// And all of a connection's together.
+const AHEAD_TOGETHER: u32 = 1 << 24;
 
 /// One connection for calls of one method, whose messages are written already.
 #[derive(Clone)]
@@ -78,13 +80,13 @@ impl Bare {
     /// Connects to an address; the method is named as the path of its calls.
     pub async fn connect(address: &str, key: &str, method: &str) -> Self {
         let (calls, connection) = client::Builder::new()
-            .initial_window_size(WINDOWS.0)
-            .initial_connection_window_size(WINDOWS.1)
+            .initial_window_size(AHEAD)
+            .initial_connection_window_size(AHEAD_TOGETHER)
             .handshake(gathered(address).await)
             .await
             .unwrap();
         // Its calls say what became of it.
-        tokio::spawn(async { connection.await.unwrap() });
+        tokio::spawn(connection);
         let call = Request::builder()
             .method(Method::POST)
             .uri(format!("http://{address}/{method}"))
@@ -107,8 +109,9 @@ impl Bare {
         bytes.freeze()
     }
 
-    /// Calls, reads the answer to its end, and gives its status.
-    pub async fn call(&self, message: Bytes) -> Code {
+    /// Calls, reads the answer to its end, and gives its status. Nobody here answers a call before
+    /// it was read, which a client for everybody would have to expect.
+    pub async fn call(&self, message: Bytes) -> Status {
         let mut calls = self.calls.clone().ready().await.unwrap();
         let (answer, mut asks) = calls.send_request(self.call.clone(), false).unwrap();
         asks.send_data(message, true).unwrap();
@@ -119,10 +122,7 @@ impl Bare {
         }
         // A call that is refused has no message, and then its headers are its trailers.
         let trailers = answer.trailers().await.unwrap();
-        status(&trailers.unwrap_or(head.headers))
+        let status = Status::from_header_map(trailers.as_ref().unwrap_or(&head.headers));
+        status.unwrap_or_else(|| panic!("no status: {head:?}"))
     }
-}
-
-fn status(of: &HeaderMap) -> Code {
-    Code::from_bytes(of["grpc-status"].as_bytes())
 }

@@ -333,10 +333,11 @@ async fn open_loop(
                     // Under more than it takes, a full queue is an answer: one asks for another, and
                     // the time goes on.
                     loop {
-                        match connection.call(request).await {
-                            Code::Ok => break,
-                            code => assert_eq!(code, Code::ResourceExhausted),
+                        let status = connection.call(request).await;
+                        if status.code() == Code::Ok {
+                            break;
                         }
+                        assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
                         tokio::time::sleep(Duration::from_millis(100)).await;
                         request = Bare::written(&requests.next());
                     }
@@ -365,8 +366,9 @@ async fn idle(connections: &[Bare], requests: &Requests, run: Duration) -> Durat
         while Instant::now() < until {
             let request = Bare::written(&requests.next());
             let begun = Instant::now();
-            assert_eq!(connection.call(request).await, Code::Ok);
+            let status = connection.call(request).await;
             times.push(begun.elapsed());
+            assert_eq!(status.code(), Code::Ok, "{status:?}");
         }
         times.sort();
         times[times.len() / 2]
@@ -409,6 +411,7 @@ pub async fn measure(place: &Place, ledger: &Ledger, plan: Plan, figures: &mut F
     open_loop(&bare, &requests, 5_000, plan.warm_up).await;
     place.flush().await;
     let (p50_5k, p99_5k) = open_loop(&bare, &requests, 5_000, plan.run * 3).await;
+    drop(bare);
     closed_loop(&server, &requests, HOT, plan.warm_up).await;
     let unary = closed_loop(&server, &requests, HOT, plan.run).await;
     let memory = server.most_memory();
