@@ -1,7 +1,6 @@
 -- PostgreSQL reads the text of a table's CHECKs anew for every statement that writes to it: some
--- five microseconds for a thousand characters of how it keeps them. Those of payments and pledges
--- were sixteen thousand, and longer to read than the row of a single payment takes to be written.
--- The rules are the same.
+-- five microseconds for a thousand characters of how it keeps them. These four had thirteen
+-- thousand, and have nine. The rules are the same.
 
 -- An array is one constant; of a list each word is one.
 ALTER TABLE pledge
