@@ -2,8 +2,8 @@
 //!
 //! A part that has no rows is left out, since PostgreSQL would open its table and fire its
 //! triggers for nothing, and so is a column that nobody has a value for; what rows mostly have in
-//! common is sent once when they do. Arrays are unnested side by side in the select list: in FROM each would be
-//! kept as a table of its own first, which takes twice as long.
+//! common is sent once when they do. Arrays are unnested side by side in the select list: in FROM
+//! each would be kept as a table of its own first, which takes twice as long.
 
 use sqlx::{
     Arguments, AssertSqlSafe, Encode, PgConnection, Postgres, SqlSafeStr, SqlStr, Type,
