@@ -5,11 +5,15 @@
 
 use std::collections::HashMap;
 
+use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::{
     Store, StoreError,
-    world::{campaign_of, payments_where, payouts_where, pledges_where, refunds_where},
+    world::{
+        campaign_of, payments_of_members, payments_where, payouts_where, pledges_where,
+        refunds_where,
+    },
 };
 use crate::{
     domain::{
@@ -218,10 +222,7 @@ impl Store {
         limit: i64,
     ) -> Read<Vec<Payment>> {
         let mut tx = self.begin().await?;
-        payments_where(&mut tx, campaign, |query| {
-            if let Some(member) = member {
-                query.push(" AND member_id = ").push_bind(member.0);
-            }
+        let rest = |query: &mut QueryBuilder<Postgres>| {
             if unallocated_only {
                 query.push(" AND unallocated > 0");
             }
@@ -229,8 +230,11 @@ impl Store {
                 query.push(" AND payment_id > ").push_bind(after);
             }
             query.push(" ORDER BY payment_id LIMIT ").push_bind(limit);
-        })
-        .await
+        };
+        match member {
+            Some(member) => payments_of_members(&mut tx, campaign, vec![member.0], rest).await,
+            None => payments_where(&mut tx, campaign, rest).await,
+        }
     }
 
     /// A payout.

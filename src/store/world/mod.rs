@@ -21,7 +21,7 @@ pub(super) use campaign::campaign_of;
 pub(super) use ending::{payouts_where, refunds_where, run_items_where, runs_where};
 pub(super) use journal::account_key;
 pub(crate) use journal::changed_between;
-pub(super) use payment::{PAYMENT, PaymentRow, payments_where};
+pub(super) use payment::{PAYMENT, PaymentRow, payments_of_members, payments_where};
 pub(super) use pledge::pledges_where;
 
 use sqlx::PgConnection;

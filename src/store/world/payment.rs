@@ -99,6 +99,34 @@ pub(in crate::store) async fn payments_where(
     rows.into_iter().map(Payment::try_from).collect()
 }
 
+/// What the payments of members $2 of campaign $1 are found by: the lines on their accounts, and
+/// charges that failed at once, which have no lines. An account's lines are a range of their table's
+/// key, so no payment needs an entry in an index by member.
+const OF_MEMBERS: &str = ") AND payment_id = ANY(ARRAY(
+    SELECT line.payment_id FROM account JOIN line USING (campaign_id, account_no)
+    WHERE campaign_id = $1 AND owner = ANY($2) AND line.payment_id IS NOT NULL
+    UNION ALL
+    SELECT payment_id FROM payment
+    WHERE campaign_id = $1 AND member_id = ANY($2) AND state = 'failed'
+))";
+
+/// Those of these members' payments that the rest of a statement picks.
+pub(in crate::store) async fn payments_of_members(
+    connection: &mut PgConnection,
+    id: CampaignId,
+    members: Vec<Uuid>,
+    rest: impl FnOnce(&mut QueryBuilder<Postgres>),
+) -> Read<Vec<Payment>> {
+    payments_where(connection, id, |query| {
+        query
+            .push(" AND member_id = ANY(")
+            .push_bind(members)
+            .push(OF_MEMBERS);
+        rest(query);
+    })
+    .await
+}
+
 /// The payments that the batch names, and those of its movements: a movement that was
 /// recorded has claimed an effect, whoever recorded it.
 pub(super) async fn payments(
@@ -136,11 +164,8 @@ pub(super) async fn payments(
     let holding: HashSet<MemberId> = needs.holding.iter().copied().chain(allotted).collect();
     if !holding.is_empty() {
         let holding: Vec<Uuid> = holding.into_iter().map(|id| id.0).collect();
-        let found = payments_where(connection, world.id, |query| {
-            query
-                .push(" AND member_id = ANY(")
-                .push_bind(holding)
-                .push(") AND held > 0");
+        let found = payments_of_members(connection, world.id, holding, |query| {
+            query.push(" AND held > 0");
         });
         for payment in found.await? {
             world.put_payment(payment);

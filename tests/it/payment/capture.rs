@@ -309,6 +309,7 @@ async fn payments_are_listed_by_member_and_by_what_waits() {
     let tester = Tester::start().await;
     let campaign = Campaign::open(&tester, "EUR").await;
     let ada = campaign.member(&tester, "ada@example.org").await;
+    let bob = campaign.member(&tester, "bob@example.org").await;
     let mut names = Vec::new();
     for (object, payer) in [
         ("ch_1", Some(PaidBy::Member(ada.clone()))),
@@ -316,6 +317,7 @@ async fn payments_are_listed_by_member_and_by_what_waits() {
         ("ch_3", Some(PaidBy::Member(ada.clone()))),
         ("ch_4", None),
         ("ch_5", Some(PaidBy::Member(ada.clone()))),
+        ("ch_6", Some(PaidBy::Member(bob.clone()))),
     ] {
         let request = campaign.payment_by(object, payer, "10");
         names.push(
@@ -332,9 +334,22 @@ async fn payments_are_listed_by_member_and_by_what_waits() {
         .match_to(&tester, &names[3], ada_has)
         .await
         .unwrap();
+    // One that failed at once has no lines, one that failed later has those of both.
+    let pledge = campaign.pledge(&tester, &ada, "100").await;
+    let at_once = pb::RecordPaymentFailureRequest {
+        gross: eur("100"),
+        pledge,
+        ..campaign.failure("ch_7")
+    };
+    let failed = campaign.fail(&tester, at_once).await.unwrap();
+    assert!(failed.outcome.entry_numbers.is_empty());
+    names.push(failed.payment.name);
+    let late = campaign.fail(&tester, campaign.failure("ch_5")).await;
+    assert_eq!(late.unwrap().payment.state(), PaymentState::LateFailed);
     for (member, unallocated_only, expected) in [
-        ("", false, &[0, 1, 2, 3, 4][..]),
-        (ada.as_str(), false, &[0, 2, 3, 4]),
+        ("", false, &[0, 1, 2, 3, 4, 5, 6][..]),
+        (ada.as_str(), false, &[0, 2, 3, 4, 6]),
+        (bob.as_str(), false, &[5]),
         ("", true, &[1]),
     ] {
         let (mut listed, mut token) = (Vec::new(), String::new());
