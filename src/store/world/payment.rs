@@ -99,15 +99,21 @@ pub(in crate::store) async fn payments_where(
     rows.into_iter().map(Payment::try_from).collect()
 }
 
-/// What the payments of members $2 of campaign $1 are found by: the lines on their accounts, and
-/// charges that failed at once, which have no lines. An account's lines are a range of their table's
-/// key, so no payment needs an entry in an index by member.
+/// What the payments of members $2 of campaign $1 are found by: the lines on the accounts where a
+/// payment's money arrives, and charges that failed at once, which have no entry. An account's lines
+/// are a range of their table's key, so no payment needs an entry in an index by member. A line may
+/// be of somebody else's payment by now: one that was matched to the wrong member.
 const OF_MEMBERS: &str = ") AND payment_id = ANY(ARRAY(
-    SELECT line.payment_id FROM account JOIN line USING (campaign_id, account_no)
-    WHERE campaign_id = $1 AND owner = ANY($2) AND line.payment_id IS NOT NULL
+    SELECT named.payment_id FROM account
+    CROSS JOIN LATERAL (
+        SELECT payment_id FROM line
+        WHERE campaign_id = $1 AND account_no = account.account_no AND payment_id IS NOT NULL
+        OFFSET 0
+    ) AS named
+    WHERE campaign_id = $1 AND owner = ANY($2) AND code IN (2100, 2200)
     UNION ALL
     SELECT payment_id FROM payment
-    WHERE campaign_id = $1 AND member_id = ANY($2) AND state = 'failed'
+    WHERE campaign_id = $1 AND member_id = ANY($2) AND entry_no = 0
 ))";
 
 /// Those of these members' payments that the rest of a statement picks.

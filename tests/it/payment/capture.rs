@@ -329,6 +329,13 @@ async fn payments_are_listed_by_member_and_by_what_waits() {
                 .name,
         );
     }
+    // Its lines stay on the account of the member whose it is not.
+    let bob_has = MatchedTo::Member(bob.clone());
+    let mistaken = campaign
+        .match_to(&tester, &names[3], bob_has)
+        .await
+        .unwrap();
+    campaign.reverse(&tester, mistaken.entry()).await.unwrap();
     let ada_has = MatchedTo::Member(ada.clone());
     campaign
         .match_to(&tester, &names[3], ada_has)
