@@ -1,7 +1,7 @@
 //! Single nouns and pages of them, as they stand now: for Get and List.
 //!
 //! Pages go by id, which sorts by time of creation: a page is an index range,
-//! whatever the page before it was.
+//! whatever the page before it was. Only of a member's payments each page begins with all of them.
 
 use std::collections::HashMap;
 

@@ -329,7 +329,7 @@ async fn payments_are_listed_by_member_and_by_what_waits() {
                 .name,
         );
     }
-    // Its lines stay on the account of the member whose it is not.
+    // The lines of a wrong match stay on the account of that member.
     let bob_has = MatchedTo::Member(bob.clone());
     let mistaken = campaign
         .match_to(&tester, &names[3], bob_has)
